@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# examples/*.cpp and examples/tour/*.cpp: a program each, against the public interface only (no src/ in the path).
+# A "// RUN: [args]" line in the header comment makes the example a test (tools/crash_test.py judges its output).
+
+find_package(Python3 REQUIRED COMPONENTS Interpreter)
+file(GLOB example_files CONFIGURE_DEPENDS examples/*.cpp examples/tour/*.cpp)
+foreach(file IN LISTS example_files)
+  get_filename_component(name ${file} NAME_WE)
+  get_filename_component(dir ${file} DIRECTORY)
+  get_filename_component(dir ${dir} NAME)
+  if(dir STREQUAL "tour")
+    set(target tour_${name})
+    set(output ${CMAKE_CURRENT_BINARY_DIR}/examples/tour)
+  else()
+    set(target example_${name})
+    set(output ${CMAKE_CURRENT_BINARY_DIR}/examples)
+  endif()
+  add_executable(${target} ${file})
+  target_link_libraries(${target} PRIVATE gort::gort gort_flags)
+  set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${output} OUTPUT_NAME ${name})
+  file(STRINGS ${file} run_lines REGEX "^// RUN:" LIMIT_COUNT 1)
+  set(skip FALSE)
+  if(COMMAND gort_skipped_here)
+    gort_skipped_here(${file} skip)
+  endif()
+  if(run_lines AND GORT_TESTS AND NOT skip)
+    add_test(NAME ${target} COMMAND ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/tools/crash_test.py
+      ${file} $<TARGET_FILE:${target}>)
+    set_tests_properties(${target} PROPERTIES TIMEOUT 120 LABELS example)
+  endif()
+endforeach()

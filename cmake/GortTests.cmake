@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Tests, by directory:
+#   tests/<floor>/*.cpp        one GoogleTest program test_<floor> (own main only if there is a main.cpp)
+#   tests/crash/*.cpp          a program each, judged by its header comment (tools/crash_test.py)
+#   tests/sim/*.cpp            a program each, must return 0 (or what its header comment says)
+#   tests/<dir>/CMakeLists.txt takes precedence: the directory registers itself
+# Tests reach internals through hidden symbols, so they need the static library.
+
+if(BUILD_SHARED_LIBS)
+  message(STATUS "gort: shared library; tests of internals are left out")
+  return()
+endif()
+
+find_package(GTest REQUIRED)
+find_package(Python3 REQUIRED COMPONENTS Interpreter)
+include(GoogleTest)
+set(GORT_TEST_TIMEOUT 120)
+if(GORT_SANITIZE OR GORT_DEBUG)
+  set(GORT_TEST_TIMEOUT 300)
+endif()
+set(GORT_TEST_LABEL "${GORT_SANITIZE}")
+
+# The header comment of a program in tests/crash, tests/sim or examples may say "// SKIP-IN: thread (reason)".
+function(gort_skipped_here file result)
+  file(STRINGS ${file} lines REGEX "^// SKIP-IN:")
+  set(${result} FALSE PARENT_SCOPE)
+  foreach(line IN LISTS lines)
+    if(GORT_SANITIZE AND line MATCHES "SKIP-IN:[^(]*${GORT_SANITIZE}")
+      set(${result} TRUE PARENT_SCOPE)
+    elseif(GORT_DEBUG AND line MATCHES "SKIP-IN:[^(]*debug")
+      set(${result} TRUE PARENT_SCOPE)
+    endif()
+  endforeach()
+endfunction()
+
+# gort_add_program(<kind> <file>): program <kind>_<name>, test <kind>.<name> judged by the header comment.
+function(gort_add_program kind file)
+  get_filename_component(name ${file} NAME_WE)
+  set(target ${kind}_${name})
+  add_executable(${target} ${file})
+  target_link_libraries(${target} PRIVATE gort_internal)
+  set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/${kind})
+  gort_skipped_here(${file} skip)
+  if(skip)
+    return()
+  endif()
+  add_test(NAME ${kind}.${name}
+    COMMAND ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/tools/crash_test.py ${file} $<TARGET_FILE:${target}>)
+  set_tests_properties(${kind}.${name} PROPERTIES TIMEOUT ${GORT_TEST_TIMEOUT} LABELS ${kind})
+endfunction()
+
+# gort_add_floor_test(<name> <dir>): one GoogleTest program of a directory.
+function(gort_add_floor_test name dir)
+  file(GLOB sources CONFIGURE_DEPENDS ${dir}/*.cpp ${dir}/*.S)
+  if(NOT sources)
+    return()
+  endif()
+  add_executable(test_${name} ${sources})
+  target_link_libraries(test_${name} PRIVATE gort_internal GTest::gtest)
+  target_include_directories(test_${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+  if(NOT EXISTS ${dir}/main.cpp)
+    target_link_libraries(test_${name} PRIVATE GTest::gtest_main)
+  endif()
+  gtest_discover_tests(test_${name} TEST_PREFIX ${name}. DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
+    PROPERTIES TIMEOUT ${GORT_TEST_TIMEOUT} LABELS unit)
+endfunction()
+
+set(GORT_TEST_DIRS_NOT_UNIT crash sim model consumer compile_fail tools fakes conformance)
+file(GLOB test_dirs CONFIGURE_DEPENDS LIST_DIRECTORIES true ${PROJECT_SOURCE_DIR}/tests/*)
+foreach(dir IN LISTS test_dirs)
+  get_filename_component(name ${dir} NAME)
+  if(NOT IS_DIRECTORY ${dir} OR name STREQUAL "model")
+    continue()
+  elseif(EXISTS ${dir}/CMakeLists.txt)
+    add_subdirectory(${dir} tests/${name})
+  elseif(NOT name IN_LIST GORT_TEST_DIRS_NOT_UNIT)
+    gort_add_floor_test(${name} ${dir})
+  endif()
+endforeach()
+foreach(kind crash sim)
+  file(GLOB programs CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/${kind}/*.cpp)
+  foreach(program IN LISTS programs)
+    gort_add_program(${kind} ${program})
+  endforeach()
+endforeach()
