@@ -74,6 +74,7 @@ endif()
 add_library(gort_core_flags INTERFACE)
 target_link_libraries(gort_core_flags INTERFACE gort_flags)
 target_compile_options(gort_core_flags INTERFACE
-  "$<${gort_cxx}:-fno-exceptions;-fno-rtti;-fno-threadsafe-statics;-ffunction-sections;-fstack-usage>")
+  "$<${gort_cxx}:-fno-exceptions;-fno-rtti;-fno-threadsafe-statics;-ffunction-sections;-fstack-usage>"
+  "$<${gort_cxx}:-fno-semantic-interposition>")
 
 find_package(Threads REQUIRED)
