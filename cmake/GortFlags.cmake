@@ -70,11 +70,12 @@ if(GORT_SANITIZE)
   target_link_options(gort_flags INTERFACE ${gort_san})
 endif()
 
-# The freestanding floors.  Frame sizes (-fstack-usage) feed the dialect checker.
+# The freestanding floors.  Frame sizes (.su files, .stack_sizes sections) feed the dialect checker.
 add_library(gort_core_flags INTERFACE)
 target_link_libraries(gort_core_flags INTERFACE gort_flags)
 target_compile_options(gort_core_flags INTERFACE
-  "$<${gort_cxx}:-fno-exceptions;-fno-rtti;-fno-threadsafe-statics;-ffunction-sections;-fstack-usage>"
+  "$<${gort_cxx}:-fno-exceptions;-fno-rtti;-fno-threadsafe-statics;-ffunction-sections>"
+  "$<${gort_cxx}:$<IF:$<CXX_COMPILER_ID:GNU>,-fstack-usage,-fstack-size-section>>"
   "$<${gort_cxx}:-fno-semantic-interposition>")
 
 find_package(Threads REQUIRED)

@@ -66,7 +66,7 @@ function(gort_add_floor_test name dir)
     PROPERTIES TIMEOUT ${GORT_TEST_TIMEOUT} LABELS unit)
 endfunction()
 
-set(GORT_TEST_DIRS_NOT_UNIT crash sim model consumer compile_fail tools fakes conformance)
+set(GORT_TEST_DIRS_NOT_UNIT crash sim model consumer compile_fail tools fakes conformance freestanding)
 file(GLOB test_dirs CONFIGURE_DEPENDS LIST_DIRECTORIES true ${PROJECT_SOURCE_DIR}/tests/*)
 foreach(dir IN LISTS test_dirs)
   get_filename_component(name ${dir} NAME)
