@@ -1,0 +1,381 @@
+// SPDX-License-Identifier: Apache-2.0
+// Fatal reports and goroutine dumps; contract and protocol in panic_print.hpp.
+// The texts and their order are Go's: tests of other people's log parsers depend on them.
+#include "sched/panic_print.hpp"
+
+#include "os/os_linux.hpp"
+#include "os/signal_raw.hpp"
+#include "sched/funcname.hpp"
+#include "sched/proc.hpp"
+#include "sched/runtime1.hpp"
+#include "unwind/symtab.hpp"
+
+namespace gort::rt {
+
+namespace {
+
+constexpr unsigned kInnerFrames = 50, kOuterFrames = 50;
+constexpr std::size_t kNameBytes = 400;
+
+constinit Atomic<uint32> paniclk{0};       // print lock; a plain spin-and-sleep word, usable in signal handlers
+constinit Atomic<int32> panicking{0};      // threads that are reporting
+constinit Atomic<int32> dyingWithoutM{0};  // M::dying for threads that have none
+
+bool startsWith(const char* s, const char* prefix) {
+  while (*prefix != 0) {
+    if (*s++ != *prefix++) return false;
+  }
+  return true;
+}
+
+const char* statusString(GStatus s) {
+  switch (s) {
+    case GStatus::Gidle: return "idle";
+    case GStatus::Grunnable: return "runnable";
+    case GStatus::Grunning: return "running";
+    case GStatus::Gsyscall: return "syscall";
+    case GStatus::Gwaiting: return "waiting";
+    case GStatus::Gdead: return "dead";
+    case GStatus::Gcopystack: return "copystack";
+    case GStatus::Gpreempted: return "preempted";
+    default: return "???";
+  }
+}
+
+M* currentM() {
+  G* gp = getg();
+  return gp == nullptr ? nullptr : gp->m;
+}
+
+void lockPrint() {
+  while (paniclk.exchange(1, Order::acquire) != 0) os::usleep(200);
+}
+
+bool isHiddenG(const G* gp, const TraceLevel& t) { return gp->systemGoroutine && t.level < 2; }
+
+// regsOf gives where a goroutine that does not run will continue. Note [Saved registers]: the switch frame at sched.sp is
+// fpstate, rbp, pc; above it lies the red zone of the function that switched (arch/amd64/asm_amd64.S).
+bool regsOf(const G* gp, Regs& r) {
+  constexpr uintptr kFrame = 24, kRedZone = 128;
+  r.valid = 1u << Regs::kBp | 1u << Regs::kSp | 1u << Regs::kPc;
+  const auto status = static_cast<GStatus>(readgstatus(gp) & ~static_cast<uint32>(GStatus::Gscan));
+  if (status == GStatus::Gsyscall) {
+    r.pc = gp->syscallpc;
+    r.sp = gp->syscallsp;
+    r.bp = gp->syscallbp;
+    return r.pc != 0;
+  }
+  const uintptr sp = gp->sched.sp;
+  if (sp == 0 || sp < gp->stack.lo || sp + kFrame > gp->stack.hi) return false;
+  r.bp = reinterpret_cast<const uintptr*>(sp)[1];  // SAFETY: inside the goroutine's own stack, which is never unmapped
+  r.pc = gp->sched.pc;
+  r.sp = sp + kFrame + kRedZone;
+  r.exact = true;
+  return true;
+}
+
+}  // namespace
+
+TraceLevel traceLevel() {
+  TraceLevel t;
+  t.level = gotraceback(&t.all, &t.crash);
+  if (const M* mp = currentM(); mp != nullptr) {
+    if (mp->throwing >= static_cast<int32>(Throwing::user)) t.all = true;
+    if (mp->throwing >= static_cast<int32>(Throwing::runtime) && t.level == 1) t.level = 2;
+  }
+  return t;
+}
+
+StackBounds boundsOf(const G* gp) {
+  StackBounds b;
+  if (gp != nullptr) {
+    b.lo = gp->stack.lo;
+    b.hi = gp->stack.hi;
+  }
+  return b;
+}
+
+G* currentG() {
+  G* gp = getg();
+  if (gp == nullptr) return nullptr;
+  if (gp->m != nullptr && gp == gp->m->g0) return gp->m->curg != nullptr ? gp->m->curg : gp;
+  return gp;
+}
+
+void onDeepStack(void (*fn)(void*), void* arg) {
+  G* gp = getg();
+  char here = 0;
+  const uintptr sp = reinterpret_cast<uintptr>(&here);
+  if (gp == nullptr || gp->m == nullptr || gp == gp->m->g0 || sp < gp->stack.lo || sp >= gp->stack.hi) {
+    fn(arg);  // g0, the signal stack, or no goroutine at all
+  } else {
+    systemstack(fn, arg);
+  }
+}
+
+bool startpanic() {
+  M* mp = currentM();
+  int32 level;
+  if (mp != nullptr) {
+    level = mp->dying++;
+    if (mp->locks <= 0) mp->locks = 1;
+  } else {
+    level = dyingWithoutM.fetchAdd(1);
+  }
+  if (level == 0) {
+    panicking.fetchAdd(1);
+    lockPrint();
+    return true;
+  }
+  Printer w;
+  if (level == 1) {
+    w << "panic during panic\n";
+    return false;
+  }
+  w << "stack trace unavailable\n";
+  w.flush();
+  os::exit(2);
+}
+
+void endpanic(bool crash) {
+  paniclk.store(0, Order::release);
+  if (panicking.fetchSub(1) > 1) {
+    for (;;) os::usleep(1000000);  // another thread is reporting; it ends the process
+  }
+  if (crash) {
+    os::setDefault(SIGABRT);
+    os::unblockSignal(SIGABRT);
+    os::tgkillSelf(SIGABRT);
+  }
+  os::exit(2);
+}
+
+void dopanic(const Regs& start, const G* gp) {
+  struct Job {
+    const Regs& start;
+    const G* gp;
+  } job{start, gp};
+  onDeepStack(
+      [](void* p) {
+        const Job& j = *static_cast<Job*>(p);
+        const TraceLevel t = traceLevel();
+        if (t.level > 0) {
+          Printer w;
+          const bool isG0 = j.gp != nullptr && j.gp->m != nullptr && j.gp == j.gp->m->g0;
+          if (j.gp != nullptr && !isG0) {
+            w << '\n';
+            goroutineheader(w, j.gp, t);
+            traceback(w, j.start, boundsOf(j.gp), t);
+            printcreatedby(w, j.gp);
+          } else if (t.level >= 2) {
+            w << "\nruntime stack:\n";
+            traceback(w, j.start, boundsOf(j.gp), t);
+          }
+          if (t.all || isG0) tracebackothers(w, j.gp, t);
+        }
+        endpanic(t.crash);
+      },
+      &job);
+  os::exit(2);
+}
+
+namespace {
+
+[[noreturn]] void report(const char* text, Throwing kind, const Regs& start) {
+  if (M* mp = currentM(); mp != nullptr && mp->throwing == 0) mp->throwing = static_cast<int32>(kind);
+  const bool first = startpanic();
+  {
+    Printer w;
+    w << "fatal error: ";
+    printindented(w, text, __builtin_strlen(text));
+    w << '\n';
+  }
+  if (!first) os::exit(2);
+  dopanic(start, getg());
+}
+
+}  // namespace
+
+void throw_(const char* text) { report(text, Throwing::runtime, callerRegs()); }
+void fatal(const char* text) { report(text, Throwing::user, callerRegs()); }
+
+void printindented(Printer& w, const char* s, std::size_t n) {
+  for (std::size_t i = 0; i < n; ++i) {
+    w << s[i];
+    if (s[i] == '\n') w << '\t';
+  }
+}
+
+void goroutineheader(Printer& w, const G* gp, const TraceLevel& t) {
+  const uint32 raw = readgstatus(gp);
+  const bool scan = (raw & static_cast<uint32>(GStatus::Gscan)) != 0;
+  const auto status = static_cast<GStatus>(raw & ~static_cast<uint32>(GStatus::Gscan));
+  const bool blocked = status == GStatus::Gwaiting || status == GStatus::Gsyscall;
+  w << "goroutine " << gp->goid;
+  if (t.level >= 2) {
+    const M* mp = gp->m;
+    w << " gp=" << static_cast<const void*>(gp);
+    if (mp != nullptr) {
+      w << " m=" << mp->id << " mp=" << static_cast<const void*>(mp);
+    } else {
+      w << " m=nil";
+    }
+  }
+  w << " [";
+  if (status == GStatus::Gwaiting && gp->waitreason != WaitReason::zero) {
+    w << waitReasonString(gp->waitreason);
+  } else {
+    w << statusString(status);
+  }
+  if (scan) w << " (scan)";
+  const int64 minutes = blocked && gp->waitsince != 0 ? (nanotime() - gp->waitsince) / 60'000'000'000 : 0;
+  if (minutes >= 1) w << ", " << minutes << " minutes";
+  if (gp->lockedm != nullptr) w << ", locked to thread";
+  w << ']';
+  if (gp->name != nullptr) w << " {name: " << gp->name << '}';
+  w << ":\n";
+}
+
+bool frameHidden(const char* name) {
+  static constexpr const char* kPrefixes[] = {
+      "gort::rt::", "gort::detail::", "gort_",         "std::__",       "std::invoke", "std::apply",
+      "std::terminate", "__cxa_",     "__cxxabiv1::",  "__gxx_",        "__gnu_cxx::", "_Unwind_",
+      "std::rethrow_exception", "__libc_start", "__clang_call_terminate", "gort::panic_unwind::",
+  };
+  for (const char* p : kPrefixes) {
+    if (startsWith(name, p)) return true;
+  }
+  return false;
+}
+
+namespace {
+
+// isPanicEntry: the public function that raised; where it stands first, the interesting frame is the next one.
+bool isPanicEntry(const char* name) { return startsWith(name, "gort::panic") || startsWith(name, "gort::goexit"); }
+
+void printFrame(Printer& w, const Frame& f, const char* name, uintptr pc) {
+  w << (f.func == nullptr ? "?" : name) << "(...)\n\t";
+  if (f.file != nullptr) {
+    w << f.file << ':' << f.line;
+  } else {
+    const char* module = moduleName(pc);
+    w << (module != nullptr && *module != 0 ? module : "?");
+  }
+  if (f.entry != 0) w << " +" << Hex{pc - f.entry};
+  w << '\n';
+}
+
+// printPc prints the frames at one return address, inlined calls first; returns how many it showed.
+unsigned printPc(Printer& w, uintptr pc, const TraceLevel& t, bool nothingYet) {
+  constexpr unsigned kMaxInlined = 24;
+  Frame frames[kMaxInlined];
+  const unsigned n = symbolize(pc - 1, frames, kMaxInlined);
+  unsigned shown = 0;
+  for (unsigned i = 0; i < n; ++i) {
+    char name[kNameBytes];
+    name[0] = 0;
+    if (frames[i].func != nullptr) funcName(frames[i].func, name, sizeof name);
+    if (t.level < 2) {
+      if (frameHidden(name)) continue;
+      if (nothingYet && shown == 0 && isPanicEntry(name)) continue;
+    }
+    printFrame(w, frames[i], name, pc);
+    ++shown;
+  }
+  return shown;
+}
+
+// The outer end of a long stack: the last kOuterFrames addresses seen.
+struct OuterFrames {
+  uintptr pc[kOuterFrames];
+  unsigned n = 0;
+  void add(uintptr p) { pc[n++ % kOuterFrames] = p; }
+};
+
+}  // namespace
+
+unsigned traceback(Printer& w, const Regs& start, const StackBounds& stack, const TraceLevel& t) {
+  constexpr unsigned kMaxFrames = 1u << 24;
+  OuterFrames outer;
+  unsigned shown = 0;
+  Regs r = start;
+  for (unsigned i = 0; i < kMaxFrames; ++i) {
+    if (shown < kInnerFrames) {
+      shown += printPc(w, r.returnPc(), t, shown == 0);
+    } else {
+      outer.add(r.returnPc());
+    }
+    if (!step(r, stack)) break;
+  }
+  const unsigned kept = outer.n < kOuterFrames ? outer.n : kOuterFrames;
+  if (outer.n > kept) w << "..." << outer.n - kept << " frames elided...\n";
+  for (unsigned i = outer.n - kept; i < outer.n; ++i) shown += printPc(w, outer.pc[i % kOuterFrames], t, false);
+  return shown;
+}
+
+bool callSite(Regs r, const StackBounds& stack, CallSite& out) {
+  for (unsigned depth = 0; depth < 64; ++depth) {
+    Frame frames[24];
+    const unsigned n = symbolize(r.returnPc() - 1, frames, 24);
+    for (unsigned i = 0; i < n; ++i) {
+      if (frames[i].func == nullptr) continue;
+      funcName(frames[i].func, out.function, sizeof out.function);
+      if (frameHidden(out.function) || isPanicEntry(out.function)) continue;
+      out.file = frames[i].file;
+      out.line = frames[i].line;
+      return true;
+    }
+    if (!step(r, stack)) break;
+  }
+  return false;
+}
+
+void printcreatedby(Printer& w, const G* gp) {
+  if (gp->where.file == nullptr) return;
+  w << "created by " << (gp->where.function != nullptr ? gp->where.function : "?");
+  if (gp->parentGoid != 0) w << " in goroutine " << gp->parentGoid;
+  w << "\n\t" << gp->where.file << ':' << gp->where.line << '\n';
+}
+
+void tracebackG(Printer& w, const G* gp, const TraceLevel& t) {
+  goroutineheader(w, gp, t);
+  Regs r;
+  if (static_cast<GStatus>(readgstatus(gp) & ~static_cast<uint32>(GStatus::Gscan)) == GStatus::Grunning) {
+    w << "\tgoroutine running on other thread; stack unavailable\n";
+  } else if (!regsOf(gp, r)) {
+    w << "\tgoroutine's stack unavailable\n";
+  } else if (traceback(w, r, boundsOf(gp), t) == 0 && gp->startpc != 0) {
+    Regs entry;
+    entry.pc = gp->startpc;
+    entry.exact = true;
+    printPc(w, entry.returnPc(), t, false);  // not started yet: what it will run
+  }
+  printcreatedby(w, gp);
+}
+
+void tracebackothers(Printer& w, const G* me, const TraceLevel& t) {
+  struct Job {
+    Printer& w;
+    const G* me;
+    const G* first;
+    const TraceLevel& t;
+  };
+  const M* mp = currentM();
+  Job job{w, me, mp != nullptr ? mp->curg : nullptr, t};
+  if (job.first != nullptr && job.first != me && !isHiddenG(job.first, t)) {
+    w << '\n';
+    tracebackG(w, job.first, t);
+  }
+  forEachG(
+      [](G* gp, void* p) {
+        const Job& j = *static_cast<Job*>(p);
+        const auto status = static_cast<GStatus>(readgstatus(gp));
+        if (gp == j.me || gp == j.first || status == GStatus::Gdead || status == GStatus::Gidle) return;
+        if (isHiddenG(gp, j.t)) return;
+        j.w << '\n';
+        tracebackG(j.w, gp, j.t);
+      },
+      &job);
+}
+
+}  // namespace gort::rt
