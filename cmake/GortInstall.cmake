@@ -20,6 +20,8 @@ write_basic_package_version_file(gortConfigVersion.cmake COMPATIBILITY SameMinor
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/gortConfig.cmake ${CMAKE_CURRENT_BINARY_DIR}/gortConfigVersion.cmake
   DESTINATION ${gort_cmake_dir})
 
+# Relative to the .pc file, so that an installed tree may be moved.
+file(RELATIVE_PATH gort_pc_prefix /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)
 list(JOIN GORT_CONSUMER_OPTIONS " " gort_pc_cflags)
 configure_file(cmake/gort.pc.in gort.pc @ONLY)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/gort.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -1,0 +1,65 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Every header compiles alone, twice included, without a warning, with every compiler.
+
+usage: headers_test.py --root ROOT
+Public headers also with -fno-exceptions -fno-rtti, and must not drag in the expensive ones (docs/api.md, 11).
+"""
+import argparse
+import os
+import sys
+
+import compilers
+
+WARN = ["-Wall", "-Wextra", "-Wundef", "-Wshadow", "-Werror", "-Wno-missing-field-initializers"]
+FREE = ["-fno-exceptions", "-fno-rtti"]
+EXPENSIVE = ("iostream", "ranges", "thread", "format", "regex", "source_location")
+OWN_COST = {"stop_token.hpp"}  # <stop_token> brings parts of <thread>
+
+
+def headers(root, top):
+    for base, _, names in os.walk(os.path.join(root, top)):
+        for n in sorted(names):
+            if n.endswith(".hpp"):
+                yield os.path.relpath(os.path.join(base, n), root)
+
+
+def check(root):
+    problems, count = [], 0
+    for cxx in compilers.found():
+        for path in headers(root, "include"):
+            name = path[len("include/"):]
+            for options in (WARN, WARN + FREE):
+                count += 1
+                text = f"#include <{name}>\n#include <{name}>\n"
+                good, said = compilers.syntax(cxx, root, text, options)
+                if not good:
+                    problems.append(f"{path}, {cxx} {' '.join(options[5:])}:\n{said[:1500]}")
+            good, said = compilers.syntax(cxx, root, f"#include <{name}>\n", ["-H"])
+            if good and os.path.basename(name) not in OWN_COST:
+                hit = [e for e in EXPENSIVE if any(line.lstrip(". ").endswith("/" + e) for line in said.splitlines())]
+                if hit:
+                    problems.append(f"{path}, {cxx}: drags in <{'>, <'.join(hit)}>")
+        for path in headers(root, "src"):
+            name = path[len("src/"):]
+            options = WARN + ([] if name.startswith("api/") else FREE) + ["-DGORT_BUILD=1"]
+            count += 1
+            good, said = compilers.syntax(cxx, root, f'#include "{name}"\n#include "{name}"\n', options,
+                                          ("src", "include"))
+            if not good:
+                problems.append(f"{path}, {cxx}:\n{said[:1500]}")
+    return count, problems
+
+
+def main(argv):
+    p = argparse.ArgumentParser()
+    p.add_argument("--root", required=True)
+    count, problems = check(p.parse_args(argv).root)
+    for problem in problems:
+        print(problem)
+    print(f"headers: {count} compilations, {len(problems)} problem(s)")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
