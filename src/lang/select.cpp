@@ -1,0 +1,394 @@
+// SPDX-License-Identifier: Apache-2.0
+// select.     (Go: select.go)
+//
+// A select goes through up to five phases; each may end it.
+//   look     without locks: is a case ready? Choose uniformly among those, lock that one channel, do it. With a default
+//            case and nothing ready: proof that there was one moment at which nothing was (chan.hpp, Note [Looking
+//            without the lock]), then default.
+//   choose   with all channels locked, in address order: the same again, now exact.
+//   enqueue  a sudog on each channel; arm the timer; park. The locks are released on g0, after we are off our stack.
+//   woken    by a peer, by close or by the timer: whoever wins G::selectDone. Leave the other queues, one lock at a time.
+//   retry    a peer's move threw: from the start, the deadline stays.
+// Go locks all channels for every select and walks a random permutation; we draw a random number only if two cases are
+// ready, and take one lock if there is no need to wait.
+//
+// Nothing is allocated: wait nodes and lock order live in the case objects. Cases of one channel stand in random order in
+// the lock order and so in its queue: a peer that comes later finds each of them first equally often.
+//
+// Note [selectDone]
+//   0 open -> 1 won: by the peer or timer that will ready us; the losers pass over our sudogs.
+//   2 arming -> 0: on g0, once we are parked. 2 -> 3: the timer fired before that; then we do not park at all.
+//   Peers cannot come before the channels are unlocked, the timer can: therefore 2. A select without timer starts at 0.
+//
+// Note [The parked frame]
+//   selparkcommit walks the case objects while it unlocks. After the first unlock a peer may already have readied us. Our
+//   frame stays valid all the same: before leaving it we lock every channel on which a case has not fired, and the last
+//   channel that selparkcommit unlocks is one of those, or the one whose peer could only come after that unlock.
+#include "lang/select.hpp"
+
+#include "base/check.hpp"
+
+namespace gort::rt {
+
+namespace {
+
+constexpr uint32 kDoneOpen = 0, kDoneWon = 1, kDoneArming = 2, kDoneFiredEarly = 3;
+
+struct Select {
+  SelectCase* list;
+  WaitReason reason;
+  void* exc;
+  SelectCase* ready = nullptr;      // look: the chosen one
+  SelectCase* fallback = nullptr;   // the default case
+  SelectCase* timer = nullptr;      // the earliest timer case
+  SelectCase* lockOrder = nullptr;  // sorted by (channel, tie)
+  uint32 channels = 0;              // cases that take part
+  uint32 nready = 0;
+  int64 deadline = kForever;
+  uint64 versions = 0;
+  bool busy = false;                // some channel was locked while we looked
+};
+
+inline bool takesPart(const SelectCase* sc) { return sc->c != nullptr && sc->enabled && sc->kind <= CaseKind::send; }
+
+inline bool ready(const SelectCase* sc) { return sc->kind == CaseKind::recv ? recvReady(*sc->c) : sendReady(*sc->c); }
+
+// choose keeps each of the ready cases seen so far with the same probability.
+inline void choose(Select& s, SelectCase* sc) {
+  if (++s.nready == 1 || cheaprandn(s.nready) == 0) s.ready = sc;
+}
+
+GORT_NOINLINE void noteTimer(Select& s, SelectCase* sc) {
+  int64 when = sc->when;
+  if (sc->relative) {
+    const int64 now = nanotime();
+    when = sc->when > kForever - now ? kForever : now + sc->when;
+  }
+  if (s.timer == nullptr || when < s.deadline) {
+    s.timer = sc;
+    s.deadline = when;
+  }
+}
+
+// look examines all cases without locks. Phase "look" of the essay.
+inline void look(Select& s) {
+  for (SelectCase* sc = s.list; sc != nullptr; sc = sc->listNext) {
+    sc->state = CaseState::idle;
+    if (sc->prepare != nullptr) sc->prepare(sc);
+    if (!sc->enabled) continue;
+    if (sc->kind <= CaseKind::send) {
+      if (sc->c == nullptr) continue;
+      ++s.channels;
+      s.versions += sc->c->version.load(Order::relaxed);
+      fence(Order::acquire);
+      s.busy |= sc->c->lock.heldNow();
+      fence(Order::acquire);
+      if (ready(sc)) choose(s, sc);
+    } else if (sc->kind == CaseKind::def) {
+      s.fallback = sc;
+    }
+  }
+}
+
+// nothingWasReady: after look found nothing, was there one moment at which no case was ready?
+inline bool nothingWasReady(const Select& s) {
+  if (s.channels <= 1) return true;
+  if (s.busy) return false;
+  fence(Order::acquire);
+  uint64 versions = 0;
+  for (SelectCase* sc = s.list; sc != nullptr; sc = sc->listNext) {
+    if (takesPart(sc)) versions += sc->c->version.load(Order::relaxed);
+  }
+  return versions == s.versions;
+}
+
+inline ChanResult attempt(SelectCase* sc, void* exc, Sudog** wake) {
+  return sc->kind == CaseKind::recv ? recvLocked(*sc->c, sc->elem(), exc, wake)
+                                    : sendLocked(*sc->c, sc->elem(), exc, wake);
+}
+
+// finish gives the verdict on a case whose operation has ended. Requires: no locks held.
+SelectCase* finish(SelectCase* sc, ChanResult r) {
+  if (r == ChanResult::threw) return nullptr;
+  if (r == ChanResult::ok) {
+    sc->state = CaseState::done;
+    return sc;
+  }
+  if (sc->kind == CaseKind::send) panicText("send on closed channel");
+  sc->state = CaseState::closed;
+  return sc;
+}
+
+bool before(const SelectCase* a, const SelectCase* b) {
+  if (a->c != b->c) return reinterpret_cast<uintptr>(a->c) < reinterpret_cast<uintptr>(b->c);
+  return a->tie < b->tie;
+}
+
+SelectCase* mergeSorted(SelectCase* a, SelectCase* b) {
+  SelectCase* head = nullptr;
+  SelectCase** tail = &head;
+  while (a != nullptr && b != nullptr) {
+    SelectCase*& least = before(b, a) ? b : a;
+    *tail = least;
+    tail = &least->lockNext;
+    least = least->lockNext;
+  }
+  *tail = a != nullptr ? a : b;
+  return head;
+}
+
+// sortCases builds the lock order: n log n without recursion or memory. bins[k] holds a sorted run of 2^k cases.
+void sortCases(Select& s) {
+  SelectCase* bins[32] = {};
+  uint32 used = 0;
+  const uint32 seed = cheaprandn(UINT32_MAX);
+  uint32 i = 0;
+  for (SelectCase* sc = s.list; sc != nullptr; sc = sc->listNext) {
+    if (!takesPart(sc)) continue;
+    uint64 mix = seed + (uint64{++i} << 32);
+    sc->tie = static_cast<uint32>(splitmix64(mix));
+    sc->lockNext = nullptr;
+    SelectCase* run = sc;
+    uint32 k = 0;
+    for (; k < 31 && bins[k] != nullptr; ++k) {
+      run = mergeSorted(bins[k], run);
+      bins[k] = nullptr;
+    }
+    bins[k] = mergeSorted(bins[k], run);
+    if (k >= used) used = k + 1;
+  }
+  SelectCase* all = nullptr;
+  for (uint32 k = 0; k < used; ++k) all = mergeSorted(bins[k], all);
+  s.lockOrder = all;
+}
+
+void sellock(const Select& s) {
+  const Hchan* last = nullptr;
+  for (SelectCase* sc = s.lockOrder; sc != nullptr; sc = sc->lockNext) {
+    if (sc->c != last) lock(sc->c->lock);
+    last = sc->c;
+  }
+}
+
+// selunlock releases each channel only after the last look at a case of it: see Note [The parked frame].
+void selunlock(SelectCase* lockOrder) {
+  Hchan* last = nullptr;
+  for (SelectCase* sc = lockOrder; sc != nullptr; sc = sc->lockNext) {
+    if (last != nullptr && sc->c != last) unlock(last->lock);
+    last = sc->c;
+  }
+  if (last != nullptr) unlock(last->lock);
+}
+
+// chooseLocked does a ready case under all locks. wouldBlock: none is ready; s.ready is the case otherwise.
+ChanResult chooseLocked(Select& s, Sudog** wake) {
+  for (;;) {
+    s.ready = nullptr;
+    s.nready = 0;
+    for (SelectCase* sc = s.list; sc != nullptr; sc = sc->listNext) {
+      if (takesPart(sc) && ready(sc)) choose(s, sc);
+    }
+    if (s.ready == nullptr) return ChanResult::wouldBlock;
+    // wouldBlock here: only dead sudogs were queued; they are gone now, look again.
+    const ChanResult r = attempt(s.ready, s.exc, wake);
+    if (r != ChanResult::wouldBlock) return r;
+  }
+}
+
+struct Commit {
+  SelectCase* lockOrder;
+  bool hasTimer;
+};
+
+bool selparkcommit(G* gp, void* arg) {
+  const Commit commit = *static_cast<Commit*>(arg);
+  bool park = true;
+  if (commit.hasTimer && !gp->selectDone.cas(kDoneArming, kDoneOpen)) {
+    gp->selectDone.store(kDoneWon);  // fired early: no peer may win any more
+    park = false;
+  }
+  selunlock(commit.lockOrder);
+  return park;
+}
+
+// timedOut is the timer's function. Runs on: any stack with a P; must not park.
+void timedOut(void* arg, uint64, int64) {
+  G* gp = static_cast<G*>(arg);
+  for (;;) {
+    const uint32 done = gp->selectDone.load();
+    if (done == kDoneArming && gp->selectDone.cas(kDoneArming, kDoneFiredEarly)) return;
+    if (done == kDoneOpen && gp->selectDone.cas(kDoneOpen, kDoneWon)) return goready(gp);
+    if (done == kDoneWon || done == kDoneFiredEarly) return;
+  }
+}
+
+void enqueueAll(const Select& s, G* gp) {
+  Sudog** link = &gp->waiting;
+  for (SelectCase* sc = s.lockOrder; sc != nullptr; sc = sc->lockNext) {
+    Sudog* sg = new (&sc->sg) Sudog;
+    sg->g = gp;
+    sg->isSelect = true;
+    sg->elem = sc->elem();
+    sg->c = sc->c;
+    *link = sg;
+    link = &sg->waitlink;
+    beginChange(*sc->c);
+    enqueue(sc->kind == CaseKind::recv ? sc->c->recvq : sc->c->sendq, sg);
+  }
+}
+
+// leaveQueues takes us out of the queues of the cases that have not fired. Returns the one that has.
+SelectCase* leaveQueues(const Select& s, const Sudog* fired) {
+  SelectCase* hit = nullptr;
+  for (SelectCase* sc = s.lockOrder; sc != nullptr; sc = sc->lockNext) {
+    if (&sc->sg == fired) {
+      hit = sc;
+      continue;
+    }
+    lock(sc->c->lock);
+    beginChange(*sc->c);
+    dequeueSudog(sc->kind == CaseKind::recv ? sc->c->recvq : sc->c->sendq, &sc->sg);
+    unlock(sc->c->lock);
+  }
+  return hit;
+}
+
+// parkUntilFired parks with all locks held (selparkcommit releases them). Returns the sudog that fired; nullptr: the timer.
+Sudog* parkUntilFired(const Select& s, G* gp, bool hasTimer) {
+  Commit commit{s.lockOrder, hasTimer};
+  gp->param = nullptr;
+  gopark(selparkcommit, &commit, s.lockOrder == nullptr && !hasTimer ? WaitReason::selectNoCases : s.reason);
+  auto* fired = static_cast<Sudog*>(gp->param);
+  gp->param = nullptr;
+  return fired;
+}
+
+GORT_NOINLINE Sudog* parkWithTimer(const Select& s, G* gp) {
+  Timer t;
+  timerInit(t, timedOut, gp);
+  gp->selectDone.store(kDoneArming);
+  timerModify(t, s.deadline, 0);
+  Sudog* fired = parkUntilFired(s, gp, true);
+  timerStop(t);
+  return fired;
+}
+
+// waitAny: phases "enqueue" and "woken". *again: the peer's move threw, the select starts anew.
+SelectCase* waitAny(Select& s, bool* again) {
+  G* gp = getg();
+  enqueueAll(s, gp);
+  Sudog* fired;
+  if (s.deadline == kForever) {
+    gp->selectDone.store(kDoneOpen, Order::relaxed);
+    fired = parkUntilFired(s, gp, false);
+  } else {
+    fired = parkWithTimer(s, gp);
+  }
+  SelectCase* hit = leaveQueues(s, fired);
+  gp->waiting = nullptr;
+  gp->selectDone.store(kDoneOpen, Order::relaxed);
+  if (fired == nullptr) {
+    s.timer->state = CaseState::done;
+    return s.timer;
+  }
+  GORT_CHECK(hit != nullptr, "selectgo: bad wakeup");
+  if (fired->success) return finish(hit, ChanResult::ok);
+  *again = fired->ticket == kRetry;
+  return *again ? nullptr : finish(hit, ChanResult::closed);
+}
+
+// selectLocked: phases "choose" to "woken".
+GORT_NOINLINE SelectCase* selectLocked(Select& s, bool* again) {
+  sortCases(s);
+  sellock(s);
+  Sudog* wake = nullptr;
+  const ChanResult r = chooseLocked(s, &wake);
+  if (r != ChanResult::wouldBlock) {
+    selunlock(s.lockOrder);
+    readyPeers(wake);
+    return finish(s.ready, r);
+  }
+  SelectCase* now = s.fallback;
+  if (now == nullptr && s.timer != nullptr && s.deadline <= nanotime()) now = s.timer;
+  if (now != nullptr) {
+    selunlock(s.lockOrder);
+    now->state = CaseState::done;
+    return now;
+  }
+  return waitAny(s, again);
+}
+
+// tryReady does the case that look has chosen, under its channel's lock alone.
+inline ChanResult tryReady(Select& s) {
+  Sudog* wake = nullptr;
+  lock(s.ready->c->lock);
+  const ChanResult r = attempt(s.ready, s.exc, &wake);
+  unlock(s.ready->c->lock);
+  readyPeers(wake);
+  return r;
+}
+
+}  // namespace
+
+SelectCase* selectgo(SelectCase* list, WaitReason reason, void* exc) {
+  if (GORT_UNLIKELY(chaosMode)) chaosYield();
+  Select s{list, reason, exc};
+  look(s);
+  if (s.ready != nullptr) {
+    const ChanResult r = tryReady(s);
+    if (GORT_LIKELY(r != ChanResult::wouldBlock)) return finish(s.ready, r);
+  } else if (s.fallback != nullptr && nothingWasReady(s)) {
+    s.fallback->state = CaseState::done;
+    return s.fallback;
+  }
+  if (s.fallback == nullptr) {
+    for (SelectCase* sc = list; sc != nullptr; sc = sc->listNext) {
+      if (sc->kind == CaseKind::timer && sc->enabled) noteTimer(s, sc);
+    }
+  }
+  for (;;) {
+    bool again = false;
+    SelectCase* hit = selectLocked(s, &again);
+    if (!again) return hit;
+  }
+}
+
+void block() {
+  gopark(nullptr, nullptr, WaitReason::selectNoCases);
+  throw_("unreachable");
+}
+
+namespace {
+
+SelectCase makeCase(CaseKind kind, Hchan* c, void* elem) {
+  SelectCase sc;
+  sc.c = c;
+  sc.external = elem;
+  sc.prepare = nullptr;
+  sc.listNext = nullptr;
+  sc.when = 0;
+  sc.kind = kind;
+  sc.enabled = true;
+  sc.relative = false;
+  return sc;
+}
+
+}  // namespace
+
+UntilResult chanUntil(const UntilOp& op, void* exc) {
+  uint8 unit = 0;
+  SelectCase main = makeCase(op.kind, op.c, op.elem);
+  SelectCase cancel = makeCase(CaseKind::recv, op.cancel, &unit);
+  SelectCase timer = makeCase(CaseKind::timer, nullptr, nullptr);
+  timer.when = op.until;
+  main.listNext = &cancel;
+  cancel.listNext = &timer;
+  const WaitReason reason = op.kind == CaseKind::recv ? WaitReason::chanReceive : WaitReason::chanSend;
+  SelectCase* hit = selectgo(&main, reason, exc);
+  if (hit == nullptr) return UntilResult::threw;
+  if (hit == &timer) return UntilResult::timeout;
+  if (hit == &cancel) return UntilResult::canceled;
+  return main.state == CaseState::done ? UntilResult::ok : UntilResult::closed;
+}
+
+}  // namespace gort::rt
