@@ -1,16 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # The model build: no library, only tests/model with GORT_MODEL=1 (atomics come from the explorer).
-# tests/model/CMakeLists.txt takes precedence; otherwise *_model.cpp are programs that share the other files.
+# *_model.cpp are programs that share the other files.  ./dev models (tests/model/run.py) also runs the mutations, which
+# must make a model fail, and the Spin models.
 
-if(EXISTS ${PROJECT_SOURCE_DIR}/tests/model/CMakeLists.txt)
-  add_subdirectory(tests/model)
-  return()
-endif()
 file(GLOB model_files CONFIGURE_DEPENDS tests/model/*.cpp)
 file(GLOB model_programs CONFIGURE_DEPENDS tests/model/*_model.cpp)
 set(model_shared ${model_files})
-list(REMOVE_ITEM model_shared ${model_programs} "")
+list(REMOVE_ITEM model_shared ${model_programs})
 foreach(file IN LISTS model_programs)
   get_filename_component(name ${file} NAME_WE)
   add_executable(${name} ${file} ${model_shared})
