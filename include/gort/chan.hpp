@@ -341,10 +341,13 @@ class close_guard;
 template <class Derived, class T>
 class send_ops {
  public:
+  // (The copying forms are templates only so that an incomplete T is not looked at before they are called.)
+
   // Waits until the value is with a receiver or in the buffer.
   void send(T&& v) const { put(&v); }
-  void send(const T& v) const
-    requires std::copy_constructible<T>
+  template <class U = T>
+    requires std::copy_constructible<U>
+  void send(const std::type_identity_t<U>& v) const
   {
     with_copy(v, [this](const T* p) { put(p); });
   }
@@ -357,8 +360,9 @@ class send_ops {
 
   // Never waits. False: nobody was ready to receive and the buffer is full.
   [[nodiscard]] bool try_send(T&& v) const { return try_put(&v); }
-  [[nodiscard]] bool try_send(const T& v) const
-    requires std::copy_constructible<T>
+  template <class U = T>
+    requires std::copy_constructible<U>
+  [[nodiscard]] bool try_send(const std::type_identity_t<U>& v) const
   {
     return with_copy(v, [this](const T* p) { return try_put(p); });
   }
@@ -374,9 +378,9 @@ class send_ops {
   [[nodiscard]] chan_status send_for(std::chrono::duration<R, P> d, T&& v) const {
     return put_until(&v, detail::deadline_in(detail::to_ns(d)), nullptr);
   }
-  template <class R, class P>
-  [[nodiscard]] chan_status send_for(std::chrono::duration<R, P> d, const T& v) const
-    requires std::copy_constructible<T>
+  template <class R, class P, class U = T>
+    requires std::copy_constructible<U>
+  [[nodiscard]] chan_status send_for(std::chrono::duration<R, P> d, const std::type_identity_t<U>& v) const
   {
     const clock::time_point until = detail::deadline_in(detail::to_ns(d));
     return with_copy(v, [=, this](const T* p) { return put_until(p, until, nullptr); });
@@ -385,16 +389,17 @@ class send_ops {
   [[nodiscard]] chan_status send_until(std::chrono::time_point<C, D> t, T&& v) const {
     return put_until(&v, detail::deadline_at(detail::to_tp(t)), nullptr);
   }
-  template <class C, class D>
-  [[nodiscard]] chan_status send_until(std::chrono::time_point<C, D> t, const T& v) const
-    requires std::copy_constructible<T>
+  template <class C, class D, class U = T>
+    requires std::copy_constructible<U>
+  [[nodiscard]] chan_status send_until(std::chrono::time_point<C, D> t, const std::type_identity_t<U>& v) const
   {
     const clock::time_point until = detail::deadline_at(detail::to_tp(t));
     return with_copy(v, [=, this](const T* p) { return put_until(p, until, nullptr); });
   }
   [[nodiscard]] chan_status send(const context& ctx, T&& v) const { return put_until(&v, detail::never, &ctx); }
-  [[nodiscard]] chan_status send(const context& ctx, const T& v) const
-    requires std::copy_constructible<T>
+  template <class U = T>
+    requires std::copy_constructible<U>
+  [[nodiscard]] chan_status send(const context& ctx, const std::type_identity_t<U>& v) const
   {
     return with_copy(v, [&ctx, this](const T* p) { return put_until(p, detail::never, &ctx); });
   }

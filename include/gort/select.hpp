@@ -248,7 +248,8 @@ template <class R>
 concept case_range = requires(R& r) {
   r.data();
   r.size();
-  requires a_case<decltype(*r.data())> || a_case<decltype(**r.data())>;
+  // elements: cases, or pointers to cases (remove_pointer leaves a case alone)
+  requires a_case<std::remove_pointer_t<std::remove_reference_t<decltype(*r.data())>>>;
 };
 template <class A>
 concept select_arg = a_case<A> || case_range<std::remove_reference_t<A>>;
