@@ -52,6 +52,7 @@ FuncFrame* innermostFrame(const G* gp) {
 void callTop(FuncFrame& f, Panic& p) {
   FrameCall* c = f.top;
   f.top = c->link;
+  f.closed = true;
   if (c->recovers) {
     if (p.goexit) {
       c->op(c, nullptr, false);
@@ -111,12 +112,22 @@ void frameEnd(FuncFrame& f) {
   if (GORT_UNLIKELY(f.goexitAfter)) goexit();
 }
 
+bool framePush(FuncFrame& f, FrameCall* c) {
+  if (GORT_UNLIKELY(f.g != getg() || f.closed)) return false;
+  c->link = f.top;
+  f.top = c;
+  return true;
+}
+
 void frameCalls(FuncFrame& f) {
+  f.closed = true;
   while (FrameCall* c = f.top) {
     f.top = c->link;
     c->op(c, nullptr, !c->recovers);
   }
 }
+
+bool insideFrame(const G* gp) { return innermostFrame(gp) != nullptr; }
 
 void frameArrived(FuncFrame& f) { dropPanics(f.g, &f); }
 

@@ -48,6 +48,7 @@ struct FrameCall {
   FrameCall* link;
   void (*op)(FrameCall*, const void* info, bool run);  // calls (or not) and destroys itself
   bool recovers;
+  bool heap;                                           // op's own
 };
 
 // FuncFrame is a live gort::func. Layout is public (gort::detail::frame_core).
@@ -57,11 +58,12 @@ struct FuncFrame {
   G* g = nullptr;                 // owner; nullptr: not begun or over
   Panic* panicAtEntry = nullptr;
   bool goexitAfter = false;       // a goexit was under way above this frame: it continues when the frame ends
+  bool closed = false;            // has begun to end: takes no more calls
 };
 
 // Panic is one panic (or goexit) in progress, on the stack of who raised it.
 struct Panic {
-  const Panic* self = this;       // what gort::panic_info points to; it is handed out as the address of this field
+  const void* self = this;        // what gort::panic_info points to; it is handed out as the address of this field
   Panic* link = nullptr;          // the panic that was going on before
   // the value: text, or `value` with its type's tag and operations
   const char* text = nullptr;
@@ -101,6 +103,8 @@ void popDefer(Defer* d);
 
 void frameBegin(FuncFrame& f);    // Requires: getg() != nullptr
 void frameEnd(FuncFrame& f);      // continues a goexit that the frame interrupted
+// framePush adds a call. False: the frame has begun to end, or is another goroutine's; c is still the caller's.
+bool framePush(FuncFrame& f, FrameCall* c);
 // frameCalls runs what is left of the list as at a normal return: handlers are dropped unused. Calls may panic.
 void frameCalls(FuncFrame& f);
 // framePanics does the same with p going on (a C++ exception that has reached the frame). True: recovered.
@@ -120,6 +124,8 @@ bool runDefers(Panic& p);
 // gorecover is Go's recover(): the current panic if `caller` (registers of the function that called recover) was called
 // directly by a deferred call that this panic runs; marks it recovered. nullptr otherwise.
 const Panic* gorecover(Regs caller);
+// insideFrame says whether a gort::func is live on this goroutine.
+bool insideFrame(const G* gp);
 
 void printpanicval(const Panic& p, Printer& w);
 // Values in Go's form: +1.500000e+000

@@ -150,33 +150,52 @@ void endpanic(bool crash) {
   os::exit(2);
 }
 
+void donepanic() {
+  paniclk.store(0, Order::release);
+  panicking.fetchSub(1);
+}
+
+namespace {
+
+struct StacksJob {
+  const Regs& start;
+  const G* gp;
+  bool all;
+};
+
+void printStacksHere(void* p) {
+  const StacksJob& j = *static_cast<StacksJob*>(p);
+  const TraceLevel t = traceLevel();
+  if (t.level <= 0) return;
+  Printer w;
+  const bool isG0 = j.gp != nullptr && j.gp->m != nullptr && j.gp == j.gp->m->g0;
+  if (j.gp != nullptr && !isG0) {
+    w << '\n';
+    goroutineheader(w, j.gp, t);
+    traceback(w, j.start, boundsOf(j.gp), t);
+    printcreatedby(w, j.gp);
+  } else if (t.level >= 2) {
+    w << "\nruntime stack:\n";
+    traceback(w, j.start, boundsOf(j.gp), t);
+  }
+  if (t.all || isG0 || j.all) tracebackothers(w, j.gp, t);
+}
+
+}  // namespace
+
+void printStacks(const Regs& start, const G* gp) {
+  StacksJob job{start, gp, false};
+  onDeepStack(printStacksHere, &job);
+}
+
+void printAllStacks(const Regs& start, const G* gp) {
+  StacksJob job{start, gp, true};
+  onDeepStack(printStacksHere, &job);
+}
+
 void dopanic(const Regs& start, const G* gp) {
-  struct Job {
-    const Regs& start;
-    const G* gp;
-  } job{start, gp};
-  onDeepStack(
-      [](void* p) {
-        const Job& j = *static_cast<Job*>(p);
-        const TraceLevel t = traceLevel();
-        if (t.level > 0) {
-          Printer w;
-          const bool isG0 = j.gp != nullptr && j.gp->m != nullptr && j.gp == j.gp->m->g0;
-          if (j.gp != nullptr && !isG0) {
-            w << '\n';
-            goroutineheader(w, j.gp, t);
-            traceback(w, j.start, boundsOf(j.gp), t);
-            printcreatedby(w, j.gp);
-          } else if (t.level >= 2) {
-            w << "\nruntime stack:\n";
-            traceback(w, j.start, boundsOf(j.gp), t);
-          }
-          if (t.all || isG0) tracebackothers(w, j.gp, t);
-        }
-        endpanic(t.crash);
-      },
-      &job);
-  os::exit(2);
+  printStacks(start, gp);
+  endpanic(traceLevel().crash);
 }
 
 namespace {
@@ -238,7 +257,7 @@ void goroutineheader(Printer& w, const G* gp, const TraceLevel& t) {
 
 bool frameHidden(const char* name) {
   static constexpr const char* kPrefixes[] = {
-      "gort::rt::", "gort::detail::", "gort_",         "std::__",       "std::invoke", "std::apply",
+      "gort::rt::", "gort::detail::", "gort::(anonymous", "gort::swallowed", "gort_",         "std::__",       "std::invoke", "std::apply",
       "std::terminate", "__cxa_",     "__cxxabiv1::",  "__gxx_",        "__gnu_cxx::", "_Unwind_",
       "std::rethrow_exception", "__libc_start", "__clang_call_terminate", "gort::panic_unwind::",
   };

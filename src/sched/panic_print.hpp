@@ -30,6 +30,11 @@ TraceLevel traceLevel();
 // dopanic prints the stack that begins at `start`, the others as the level asks, and ends the process with status 2.
 // gp is the goroutine that `start` belongs to; nullptr: no goroutine (a foreign thread, before boot).
 [[noreturn]] void dopanic(const Regs& start, const G* gp);
+// printStacks is dopanic without the end; printAllStacks does not ask whether all are wanted.
+void printStacks(const Regs& start, const G* gp);
+void printAllStacks(const Regs& start, const G* gp);
+// donepanic closes the report of a thread that will die otherwise.
+void donepanic();
 // endpanic ends the process without any more output, waiting for other threads that are just reporting.
 [[noreturn]] void endpanic(bool crash);
 // currentG is the goroutine to blame: the running one, also when called on g0 or the signal stack. May be nullptr.

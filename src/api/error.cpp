@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+// Bodies of gort::error; contracts in include/gort/error.hpp.
+// Ownership:  an error_rep is immutable after its constructor and owned by its reference count; the codes of Gort itself
+//             have immortal ones (kStatic), so cancelling a context never allocates.
+// Ordering:   retain relaxed, release acq_rel: the last owner sees everything the others did.
+#include <gort/defer.hpp>
+#include <gort/error.hpp>
+
+#include <cstring>
+#include <new>
+#include <utility>
+
+#include "base/atomic.hpp"
+
+namespace gort {
+inline namespace GORT_ABI {
+
+namespace {
+
+constexpr int kNoCode = 255;  // code() of an error that has only words
+
+const char* errc_text(int value) {
+  switch (static_cast<errc>(value)) {
+    case errc::canceled: return "context canceled";
+    case errc::deadline_exceeded: return "context deadline exceeded";
+    case errc::closed: return "use of closed object";
+    case errc::eof: return "EOF";
+    case errc::no_route: return "no route to host";
+    case errc::bad_address: return "bad address";
+  }
+  return "error";
+}
+
+class Category final : public std::error_category {
+ public:
+  constexpr Category() = default;
+  const char* name() const noexcept override { return "gort"; }
+  std::string message(int value) const override { return errc_text(value); }
+  std::error_condition default_error_condition(int value) const noexcept override {
+    switch (static_cast<errc>(value)) {
+      case errc::canceled: return std::errc::operation_canceled;
+      case errc::deadline_exceeded: return std::errc::timed_out;
+      case errc::no_route: return std::errc::host_unreachable;
+      case errc::bad_address: return std::errc::invalid_argument;
+      default: return {value, *this};
+    }
+  }
+};
+
+// Never destroyed: error codes are compared in static destructors too.
+union CategoryHolder {
+  constexpr CategoryHolder() : it() {}
+  ~CategoryHolder() {}
+  Category it;
+};
+constinit CategoryHolder kHolder;
+constinit const std::error_category& kCategory = kHolder.it;
+
+}  // namespace
+
+const std::error_category& category() noexcept { return kHolder.it; }
+
+namespace detail {
+
+struct error_rep {
+  enum class Kind : unsigned char { code, text, payload, wrap, join };
+
+  error_rep(Kind k, bool immortal_) : kind(k), immortal(immortal_) {}
+  error_rep(const error_rep&) = delete;
+  error_rep& operator=(const error_rep&) = delete;
+
+  rt::Atomic<unsigned> refs{1};
+  const Kind kind;
+  const bool immortal;
+  // by kind
+  std::error_code code;             // code
+  std::string text;                 // text, wrap
+  void* value = nullptr;            // payload
+  const payload_ops* ops = nullptr;
+  error_rep* a = nullptr;           // wrap, join: owned references
+  error_rep* b = nullptr;           // join
+};
+
+}  // namespace detail
+
+namespace {
+
+using detail::error_rep;
+using Kind = error_rep::Kind;
+
+// The immortal ones. Never destroyed: errors may outlive static destructors.
+struct StaticReps {
+  alignas(error_rep) unsigned char room[7][sizeof(error_rep)];
+  StaticReps() {
+    for (int i = 1; i <= 6; ++i) make(i, std::error_code(i, kCategory));
+    make(0, std::make_error_code(std::errc::not_enough_memory));
+  }
+  void make(int i, std::error_code ec) { (new (room[i]) error_rep(Kind::code, true))->code = ec; }
+  error_rep* get(int i) { return std::launder(reinterpret_cast<error_rep*>(room[i])); }
+};
+
+error_rep* static_rep(int i) {
+  static StaticReps reps;
+  return reps.get(i);
+}
+
+// first walks depth-first, outside in, until visit gives true.
+template <class V>
+bool first(const error_rep* p, const V& visit) {
+  while (p != nullptr) {
+    if (visit(*p)) return true;
+    if (p->kind == Kind::join && first(p->b, visit)) return true;
+    p = p->a;
+  }
+  return false;
+}
+
+void append_message(const error_rep& p, std::string& out) {
+  switch (p.kind) {
+    case Kind::code: out += p.code.message(); break;
+    case Kind::text: out += p.text; break;
+    case Kind::payload: out += p.ops->describe(p.value); break;
+    case Kind::wrap:
+      out += p.text;
+      out += ": ";
+      append_message(*p.a, out);
+      break;
+    case Kind::join:
+      append_message(*p.a, out);
+      out += '\n';
+      append_message(*p.b, out);
+      break;
+  }
+}
+
+}  // namespace
+
+error::error(std::error_code ec) noexcept {
+  if (!ec) return;
+  if (ec.category() == kCategory && ec.value() >= 1 && ec.value() <= 6) {
+    p_ = static_rep(ec.value());
+    return;
+  }
+  p_ = new (std::nothrow) error_rep(Kind::code, false);
+  if (p_ == nullptr) {
+    p_ = static_rep(0);
+  } else {
+    p_->code = ec;
+  }
+}
+
+error::error(std::string_view text) {
+  auto* p = new error_rep(Kind::text, false);
+  p_ = p;
+  p->text = text;
+}
+
+error error::from_payload(void* value, const detail::payload_ops* ops) {
+  auto* p = new (std::nothrow) error_rep(Kind::payload, false);
+  if (p == nullptr) {
+    ops->destroy(value);
+    throw std::bad_alloc();
+  }
+  p->value = value;
+  p->ops = ops;
+  return error(p);
+}
+
+void error::retain(error_rep* p) noexcept {
+  if (!p->immortal) p->refs.fetchAdd(1, rt::Order::relaxed);
+}
+
+void error::release(error_rep* p) noexcept {
+  while (p != nullptr && !p->immortal && p->refs.fetchSub(1, rt::Order::acqRel) == 1) {
+    error_rep* const next = p->a;
+    if (p->b != nullptr) release(p->b);
+    if (p->ops != nullptr) p->ops->destroy(p->value);
+    delete p;
+    p = next;
+  }
+}
+
+std::string error::message() const {
+  std::string s;
+  if (p_ != nullptr) append_message(*p_, s);
+  return s;
+}
+
+std::error_code error::code() const noexcept {
+  if (p_ == nullptr) return {};
+  std::error_code found(kNoCode, kCategory);
+  (void)first(p_, [&](const error_rep& r) {
+    if (r.kind != Kind::code) return false;
+    found = r.code;
+    return true;
+  });
+  return found;
+}
+
+error error::wrap(std::string_view what) const {
+  if (p_ == nullptr) return {};
+  error e(what);  // has the words; becomes the outer layer
+  auto* p = new error_rep(Kind::wrap, false);
+  error outer(p);
+  p->text = std::move(e.p_->text);
+  retain(p_);
+  p->a = p_;
+  return outer;
+}
+
+error error::unwrap() const noexcept {
+  if (p_ == nullptr || p_->kind != Kind::wrap) return {};
+  retain(p_->a);
+  return error(p_->a);
+}
+
+bool error::is(const error& target) const noexcept {
+  if (target.p_ == nullptr || p_ == nullptr) return p_ == target.p_;
+  return first(p_, [&](const error_rep& r) {
+    return &r == target.p_ || (r.kind == Kind::code && target.p_->kind == Kind::code && r.code == target.p_->code);
+  });
+}
+
+bool error::timeout() const noexcept { return p_ != nullptr && code() == std::errc::timed_out; }
+
+const void* error::find(const void* tag) const noexcept {
+  const void* found = nullptr;
+  (void)first(p_, [&](const error_rep& r) {
+    if (r.kind != Kind::payload || r.ops->tag != tag) return false;
+    found = r.value;
+    return true;
+  });
+  return found;
+}
+
+void error::raise() const { throw error_exception(*this); }
+
+error join(const error& a, const error& b) {
+  if (!a) return b;
+  if (!b) return a;
+  auto* p = new error_rep(Kind::join, false);
+  error::retain(a.p_);
+  error::retain(b.p_);
+  p->a = a.p_;
+  p->b = b.p_;
+  return error(p);
+}
+
+error_exception::error_exception(gort::error e)
+    : std::system_error(e.code()), why_(std::move(e)), text_(why_.message()) {}
+error_exception::~error_exception() = default;
+const char* error_exception::what() const noexcept { return text_.c_str(); }
+
+namespace detail {
+
+void bad_result(bool has_value) {
+  panic(has_value ? "gort: value of a result that holds an error" : "gort: result made from a nil error");
+}
+
+}  // namespace detail
+
+}  // namespace GORT_ABI
+}  // namespace gort

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+// Crash signals; policy in signal_unix.hpp.
+// Everything in the handler runs on the alternate stack (our Ms) or on the interrupted one (foreign threads), with the
+// signal blocked. It takes only the print lock, allocates nothing and trusts the pair (g, stack pointer) only when the
+// pointer lies inside g's stack: between the two stores of a switch it does not (arch/amd64/asm_amd64.S).
+#include "sched/signal_unix.hpp"
+
+#include <sys/auxv.h>
+
+#include "mem/stackalloc.hpp"
+#include "os/mem_linux.hpp"
+#include "os/os_linux.hpp"
+#include "os/signal_raw.hpp"
+#include "sched/panic_print.hpp"
+#include "sched/proc.hpp"
+#include "unwind/traceback.hpp"
+
+#if !defined(AT_MINSIGSTKSZ)
+#define AT_MINSIGSTKSZ 51
+#endif
+
+namespace gort::rt {
+
+namespace {
+
+constexpr std::size_t kHandlerBytes = std::size_t{64} << 10;  // what reports need, on top of the kernel's own frame
+constexpr std::size_t kMinSigFrame = 2048;                    // kernels that do not tell
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kSanitized = true;
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+constexpr bool kSanitized = true;
+#else
+constexpr bool kSanitized = false;
+#endif
+#else
+constexpr bool kSanitized = false;
+#endif
+
+struct SigTabEntry {
+  int sig;
+  const char* name;
+  bool fault;  // ends by the signal itself; else exit status 2
+};
+constexpr SigTabEntry kSigTable[] = {
+    {SIGSEGV, "SIGSEGV: segmentation violation", true}, {SIGBUS, "SIGBUS: bus error", true},
+    {SIGFPE, "SIGFPE: floating-point exception", true}, {SIGILL, "SIGILL: illegal instruction", true},
+    {SIGABRT, "SIGABRT: abort", true},                  {SIGQUIT, "SIGQUIT: quit", false},
+};
+constexpr unsigned kSignals = sizeof kSigTable / sizeof kSigTable[0];
+
+struct sigaction fwdSig[kSignals];  // dispositions before ours; by initsig, read by handlers
+constinit bool installed = false;
+
+// sigFetchG finds the goroutine that was interrupted; nullptr: none (a foreign thread, or half-way in a switch).
+G* sigFetchG(const Regs& r) {
+  G* gp = getg();
+  if (gp == nullptr) return nullptr;
+  const bool inside = r.sp <= gp->stack.hi && (r.sp >= gp->stack.lo || stackGuardHit(gp, r.sp));
+  if (inside || gp->m == nullptr) return gp;
+  return gp->m->g0;
+}
+
+void stackOverflow(const G* gp, const Regs& r) {
+  if (gp->m != nullptr) gp->m->throwing = static_cast<int32>(Throwing::user);
+  if (!startpanic()) os::exit(2);
+  {
+    Printer w;
+    const std::size_t guard = stackGuardBytes(gp->stackClass);
+    w << "runtime: goroutine stack exceeds " << gp->stack.hi - gp->stack.lo + guard << "-byte limit\n";
+    w << "runtime: sp=" << Hex{r.sp} << " stack=[" << Hex{gp->stack.lo} << ", " << Hex{gp->stack.hi} << "]\n";
+    w << "fatal error: stack overflow\n";
+  }
+  dopanic(r, gp);
+}
+
+// faultReport prints a fault and the stacks; the caller lets the signal take its course.
+void faultReport(const SigTabEntry& e, const siginfo_t* info, const Regs& r, G* gp) {
+  if (!startpanic()) return;
+  const bool hasAddr = e.sig == SIGSEGV || e.sig == SIGBUS;
+  if (gp != nullptr && gp->m != nullptr && gp == gp->m->g0) gp->m->throwing = static_cast<int32>(Throwing::runtime);
+  {
+    Printer w;
+    if (hasAddr) w << "unexpected fault address " << info->si_addr << "\nfatal error: fault\n";
+    w << "[signal " << e.name << " code=" << Hex{static_cast<uint64>(static_cast<uint32>(info->si_code))};
+    if (hasAddr || e.sig == SIGFPE || e.sig == SIGILL) w << " addr=" << info->si_addr;
+    w << " pc=" << Hex{r.pc} << "]\n";
+  }
+  printStacks(r, gp);
+  donepanic();
+}
+
+void quitReport(const SigTabEntry& e, const siginfo_t* info, const Regs& r, G* gp) {
+  if (gp != nullptr && gp->m != nullptr) gp->m->throwing = static_cast<int32>(Throwing::user);
+  if (!startpanic()) os::exit(2);
+  {
+    Printer w;
+    w << e.name << "\nPC=" << Hex{r.pc} << " m=" << (gp != nullptr && gp->m != nullptr ? gp->m->id : int64{-1})
+      << " sigcode=" << info->si_code << '\n';
+  }
+  printAllStacks(r, gp);
+  endpanic(traceLevel().crash);
+}
+
+void sighandler(int sig, siginfo_t* info, void* uctx) {
+  unsigned i = 0;
+  while (i < kSignals - 1 && kSigTable[i].sig != sig) ++i;
+  const SigTabEntry& e = kSigTable[i];
+  const Regs r = regsFromUcontext(uctx);
+  G* gp = sigFetchG(r);
+  const auto addr = reinterpret_cast<uintptr>(info->si_addr);
+  if (gp != nullptr && (sig == SIGSEGV || sig == SIGBUS) && stackGuardHit(gp, addr)) stackOverflow(gp, r);
+  if (!e.fault) {
+    quitReport(e, info, r, gp);
+    return;
+  }
+  const auto old = fwdSig[i];
+  const bool hadHandler = (old.sa_flags & SA_SIGINFO) != 0 || (old.sa_handler != SIG_DFL && old.sa_handler != SIG_IGN);
+  if (!(kSanitized && hadHandler)) faultReport(e, info, r, gp);
+  // Back to what was there before; the instruction faults again when the handler returns. A signal that was sent (kill,
+  // abort) is sent again.
+  if (hadHandler) {
+    os::restoreAction(sig, &old);
+  } else {
+    os::setDefault(sig);
+  }
+  if (info->si_code <= 0) os::tgkillSelf(sig);
+}
+
+}  // namespace
+
+void initsig(bool runMode) {
+  if (runMode == installed) return;
+  installed = runMode;
+  for (unsigned i = 0; i < kSignals; ++i) {
+    if (runMode) {
+      os::setHandler(kSigTable[i].sig, sighandler, &fwdSig[i]);
+    } else {
+      os::restoreAction(kSigTable[i].sig, &fwdSig[i]);
+    }
+  }
+}
+
+void minitSignals(M* mp) {
+  if (mp->gsignal != nullptr) {
+    os::setAltStack(mp->gsignal, mp->gsignalSize);  // m0 in a second run
+    return;
+  }
+  std::size_t frame = getauxval(AT_MINSIGSTKSZ);
+  if (frame < kMinSigFrame) frame = kMinSigFrame;
+  const std::size_t size = alignUp(frame + kHandlerBytes, kPageSize);
+  void* p = os::sysAlloc(size);
+  if (p == nullptr) fatal("runtime: out of memory: cannot allocate a signal stack");
+  mp->gsignal = p;
+  mp->gsignalSize = size;
+  if (os::setAltStack(p, size) != 0) throw_("sigaltstack failed");
+}
+
+void unminitSignals(M* mp) {
+  if (mp->gsignal == nullptr) return;
+  os::setAltStack(nullptr, 0);
+  os::sysFree(mp->gsignal, mp->gsignalSize);
+  mp->gsignal = nullptr;
+}
+
+}  // namespace gort::rt
