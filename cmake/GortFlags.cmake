@@ -70,6 +70,10 @@ if(GORT_SANITIZE)
   target_link_options(gort_flags INTERFACE ${gort_san})
 endif()
 
+if(GORT_FUZZ)
+  target_compile_options(gort_flags INTERFACE "$<${gort_cxx}:-fsanitize=fuzzer-no-link>")
+endif()
+
 # The freestanding floors.  Frame sizes (.su files, .stack_sizes sections) feed the dialect checker.
 add_library(gort_core_flags INTERFACE)
 target_link_libraries(gort_core_flags INTERFACE gort_flags)
