@@ -136,7 +136,7 @@ class Reader {
       }
       first = false;
     }
-    ++p_;
+    if (!bad_) ++p_;  // a bad symbol may stand at its end already
   }
 
   void component(bool first) {
@@ -285,7 +285,7 @@ class Reader {
     ++quiet_;
     ++p_;
     while (!bad_ && *p_ != 'E') templateArg();
-    ++p_;
+    if (!bad_) ++p_;
     --quiet_;
   }
 
@@ -299,7 +299,7 @@ class Reader {
       expression();
     } else if (take('J')) {
       while (!bad_ && *p_ != 'E') templateArg();
-      ++p_;
+      if (!bad_) ++p_;
     } else {
       type();
     }
@@ -452,6 +452,7 @@ class Reader {
 
   void decltypeOrBuiltin() {
     const char k = p_[1];
+    if (k == 0) return fail();
     p_ += 2;
     switch (k) {
       case 't':
