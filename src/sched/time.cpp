@@ -366,6 +366,20 @@ void timersMove(P* dst, P* src) {
   unlock(to.mu);
 }
 
+void timersAbandon() {
+  for (int32 i = 0; i < gomaxprocs; ++i) {
+    Timers& ts = allp[i]->timers;
+    lock(ts.mu);
+    for (uint32 k = 0; k < ts.n; ++k) {
+      if (!isSleeper(ts.heap[k])) timerOf(ts.heap[k])->ts.store(nullptr, Order::release);
+    }
+    ts.n = 0;
+    ts.len.store(0, Order::relaxed);
+    publishMin(ts);
+    unlock(ts.mu);
+  }
+}
+
 bool timersEmpty() {
   for (int32 i = 0; i < gomaxprocs; ++i) {
     if (timerPollUntil(allp[i]) != 0) return false;

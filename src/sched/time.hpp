@@ -45,6 +45,8 @@ inline CheckTimersResult checkTimers(P* pp, int64 now) {
 }
 int64 timersSleepUntil();         // earliest over all Ps, INT64_MAX: none (sysmon, deadlock detection)
 void timersMove(P* dst, P* src);  // procresize: src dies. Requires: world stopped
+// timersAbandon takes every timer and sleeper out of every heap: a run() has ended. Requires: world stopped
+void timersAbandon();
 bool timersEmpty();               // no timer anywhere. Requires: sched.lock or world stopped
 
 }  // namespace gort::rt

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#if defined(__SANITIZE_ADDRESS__)
+#define GORT_ASAN 1
+#endif
+#if defined(__SANITIZE_THREAD__)
+#define GORT_TSAN 1
+#endif
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define GORT_ASAN 1
+#endif
+#if __has_feature(thread_sanitizer)
+#define GORT_TSAN 1
+#endif
+#endif
+#ifndef GORT_ASAN
+#define GORT_ASAN 0
+#endif
+#ifndef GORT_TSAN
+#define GORT_TSAN 0
+#endif
+
+namespace gort::rt {
+
+struct G;
+
+// No-ops without a sanitizer. A G keeps its TSan fiber over lives, as it keeps its stack.
+void fiberCreate(G* gp);      // before its first run; its stack is set
+void fiberOfThread(G* gp);    // gp is what the calling thread runs now (g0, foreign goroutines)
+void fiberDestroy(G* gp);     // after its end, on another stack: its frames' poison goes
+
+}  // namespace gort::rt

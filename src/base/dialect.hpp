@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// The five markers of the runtime's dialect (Go: //go:nosplit, nowritebarrier, systemstack, linkname, notinheap).
+// Each is checked, not decoration: tools/dialect reads the linked core, finds the marked functions by their section and
+// follows their call edges; GORT_ON_G0() repeats the stack claim at run time in debug builds (sched/runtime_checks).
+#pragma once
+
+#define GORT_NOSPLIT __attribute__((section(".text.gort_nosplit")))
+#define GORT_SYSTEMSTACK __attribute__((section(".text.gort_sysstack")))
+#define GORT_NOWRITEBARRIER
+#define GORT_NOWRITEBARRIERREC
+#define GORT_LINKNAME(name) __asm__(name)
+#define GORT_NOTINHEAP                                 \
+  static void* operator new(std::size_t) = delete;     \
+  static void* operator new[](std::size_t) = delete;   \
+  static void* operator new(std::size_t, void* p) noexcept { return p; }
+
+#define GORT_NOINLINE __attribute__((noinline))
+#define GORT_COLD __attribute__((noinline, cold))
+#define GORT_ALWAYS_INLINE inline __attribute__((always_inline))

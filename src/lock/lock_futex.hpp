@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// Mutex and Note: the two blocking primitives of the runtime itself.     (Go: lock_futex.go)
+//
+// Mutex    key: 0 free, 1 held.  waiters: how many threads are in the slow path.
+// Ownership:  the thread whose exchange turned key from 0 to 1; only it stores 0.
+// Note [Asymmetric unlock]
+//   lock is one exchange; unlock is two plain instructions: key.store(0, release), then a load of `waiters`. On x86 that
+//   load may overtake the store, so that an unlocker could see "nobody waits" while a waiter still sees key == 1 and goes
+//   to sleep: a lost wake-up. The sleeper pays for the fence instead: after it has counted itself in `waiters` it calls
+//   membarrierAll(), a full barrier on every running thread. Either the unlocker's load comes after that barrier and sees
+//   the waiter, or its store of 0 was before the barrier and the waiter's next exchange sees it.
+//   Where the kernel has no membarrier (Env::asymmetric() == false) unlock uses a seq_cst fence.
+//   Model: tests/model/mutex_model.cpp, with and without the barrier.
+//   Rejected: Go's three-state word (unlock needs a locked instruction: 5 ns of the 20 that a buffered channel may cost);
+//   a single waiter flag cleared by the unlocker (erases the announcement of a waiter that came between).
+//
+// Note     one-shot event: cleared -> woken. One thread sleeps on it, one wakes it, exactly once between clears.
+// Neither allocates; both are constant-initialised and may live anywhere. A Mutex may be freed once its last unlock
+// returned *and* nobody is in lock(); Notes likewise.
+#pragma once
+#include "base/atomic.hpp"
+#include "base/fatal_port.hpp"
+#include "base/types.hpp"
+
+namespace gort::rt {
+
+template <class Env>
+class BasicMutex {
+ public:
+  constexpr BasicMutex() = default;
+
+  bool tryLock() { return key_.exchange(1, Order::acquire) == 0; }
+
+  void lock() {
+    if (GORT_LIKELY(key_.exchange(1, Order::acquire) == 0)) return;
+    lockSlow();
+  }
+
+  void unlock() {
+    key_.store(0, Order::release);
+    Env::lightBarrier();
+    if (GORT_UNLIKELY(waiters_.load(Order::relaxed) != 0)) Env::futexwakeup(&key_, 1);
+  }
+
+  bool heldNow() const { return key_.load(Order::relaxed) != 0; }
+
+ private:
+  __attribute__((noinline)) void lockSlow() {
+    for (int i = 0; i < Env::kSpin; ++i) {
+      if (key_.load(Order::relaxed) == 0 && key_.exchange(1, Order::acquire) == 0) return;
+      Env::procyield();
+    }
+    waiters_.fetchAdd(1, Order::relaxed);
+    Env::heavyBarrier();  // once is enough: until we leave, every load of waiters_ after it sees at least our 1
+    while (key_.exchange(1, Order::acquire) != 0) Env::futexsleep(&key_, 1, -1);
+    waiters_.fetchSub(1, Order::relaxed);
+  }
+
+  typename Env::template Atomic<uint32> key_{0};
+  typename Env::template Atomic<uint32> waiters_{0};
+};
+
+template <class Env>
+class BasicNote {
+ public:
+  constexpr BasicNote() = default;
+
+  void clear() { key_.store(0, Order::relaxed); }
+
+  // wakeup ends the sleep of the one sleeper, or of the next one. Release: pairs with sleep's acquire.
+  void wakeup() {
+    if (key_.exchange(1, Order::release) != 0) throw_("runtime: notewakeup: double wakeup");
+    Env::futexwakeup(&key_, 1);
+  }
+
+  void sleep() {
+    while (key_.load(Order::acquire) == 0) Env::futexsleep(&key_, 0, -1);
+  }
+
+  // tsleep waits at most ns nanoseconds (ns < 0: no limit). Returns whether the note was woken.
+  bool tsleep(int64 ns) {
+    if (ns < 0) {
+      sleep();
+      return true;
+    }
+    const int64 deadline = Env::nanotime() + ns;
+    while (key_.load(Order::acquire) == 0) {
+      if (ns <= 0) return false;
+      Env::futexsleep(&key_, 0, ns);
+      ns = deadline - Env::nanotime();
+    }
+    return true;
+  }
+
+  bool woken() const { return key_.load(Order::acquire) != 0; }
+
+ private:
+  typename Env::template Atomic<uint32> key_{0};
+};
+
+}  // namespace gort::rt

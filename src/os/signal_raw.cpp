@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "os/signal_raw.hpp"
+
+#include <sys/syscall.h>
+
+#include "os/os_linux.hpp"
+
+namespace gort::rt::os {
+
+// The disposition calls go through libc's sigaction (it supplies the restorer the kernel needs); it takes no lock.
+int setHandler(int sig, SigHandler fn, struct sigaction* old) {
+  struct sigaction sa {};
+  sa.sa_sigaction = fn;
+  sa.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
+  return sigaction(sig, &sa, old);
+}
+
+int restoreAction(int sig, const struct sigaction* old) { return sigaction(sig, old, nullptr); }
+
+int setDefault(int sig) {
+  struct sigaction sa {};
+  sa.sa_handler = SIG_DFL;
+  return sigaction(sig, &sa, nullptr);
+}
+
+namespace {
+constexpr std::size_t kKernelMaskBytes = 8;
+}
+
+void blockAllSignals(sigset_t* old) {
+  uint64 all = ~uint64{0};
+  sys(SYS_rt_sigprocmask, SIG_BLOCK, &all, old, kKernelMaskBytes);
+}
+void setSignalMask(const sigset_t* set) { sys(SYS_rt_sigprocmask, SIG_SETMASK, set, nullptr, kKernelMaskBytes); }
+void unblockSignal(int sig) {
+  uint64 one = uint64{1} << (sig - 1);
+  sys(SYS_rt_sigprocmask, SIG_UNBLOCK, &one, nullptr, kKernelMaskBytes);
+}
+int setAltStack(void* p, std::size_t n) {
+  stack_t st{};
+  st.ss_sp = p;
+  st.ss_size = n;
+  st.ss_flags = p != nullptr ? 0 : SS_DISABLE;
+  return static_cast<int>(sys(SYS_sigaltstack, &st, 0));
+}
+
+}  // namespace gort::rt::os

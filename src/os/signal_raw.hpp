@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// Signal dispositions facade.      (Go: os_linux.go, sigaction wrappers)
+#pragma once
+#include <signal.h>
+
+#include "base/types.hpp"
+
+namespace gort::rt::os {
+
+using SigHandler = void (*)(int sig, siginfo_t* info, void* uctx);
+// setHandler installs fn with SA_SIGINFO | SA_ONSTACK | SA_RESTART and an empty extra mask; old may be nullptr.
+int setHandler(int sig, SigHandler fn, struct sigaction* old);
+int restoreAction(int sig, const struct sigaction* old);
+int setDefault(int sig);
+void blockAllSignals(sigset_t* old);
+void setSignalMask(const sigset_t* set);
+void unblockSignal(int sig);
+int setAltStack(void* p, std::size_t n);                // of the calling thread; nullptr: none. 0 or -errno
+
+}  // namespace gort::rt::os

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the files of the scheduler share among themselves: proc.cpp (goroutines), proc_m.cpp (threads), proc_world.cpp
+// (stop the world, system calls), sysmon.cpp (monitor, deadlock, schedtrace), boot.cpp (start and end), cgocall.cpp
+// (foreign threads), sim.cpp (seeded mode). Nobody else includes this.
+#pragma once
+#include "base/check.hpp"
+#include "base/print.hpp"
+#include "sched/proc.hpp"
+#include "sched/runtime1.hpp"
+
+// GORT_ON_G0 checks GORT_SYSTEMSTACK at run time in debug builds.
+#define GORT_ON_G0() GORT_DCHECK(getg() == getg()->m->g0, "runtime: not on the system stack")
+
+namespace gort::rt {
+
+// ---- proc.cpp
+void casgstatus(G* gp, GStatus oldval, GStatus newval);
+G* malg(uint8 stackClass);                       // a new G with a stack, in allgs, Gdead; nullptr: out of memory
+void allgadd(G* gp);
+void runqput(P* pp, G* gp, bool next);
+void globrunqput(G* gp);                         // Requires: sched.lock
+void globrunqputbatch(GQueue& q, int32 n);       // Requires: sched.lock
+G* globrunqget(P* pp, int32 max);                // Requires: sched.lock
+void injectglist(GQueue& q);
+G* execute(G* gp, bool inheritTime);
+void dropg();
+void resetspinning();
+void wakep();
+void setCoarseNow(int64 now);
+void abandonAll();                               // Requires: world stopped
+
+// ---- proc_m.cpp
+M* allocm(bool extra);
+void mcommoninit(M* mp);
+void newm(void (*fn)(), P* pp, int64 id);
+void startm(P* pp, bool spinning, bool lockheld);
+void stopm();
+void handoffp(P* pp);
+void stoplockedm();
+void startlockedm(G* gp);
+void acquirep(P* pp);
+P* releasep();
+void pidleput(P* pp);                            // Requires: sched.lock
+P* pidleget();                                   // Requires: sched.lock
+void mput(M* mp);                                // Requires: sched.lock
+M* mget();                                       // Requires: sched.lock
+int32 mcount();
+void incidlelocked(int32 v);
+void startTemplateThread();
+void bindThread(M* mp);                          // per-thread state of an M: tid, EH globals, fiber
+[[noreturn]] void leaveg0(M* mp);
+
+// ---- proc_world.cpp
+void gcstopm();
+void procresize(int32 n);                        // Requires: world stopped or start-up
+bool preemptone(P* pp);
+bool preemptall();
+bool stopTheWorldFor(int64 ns);                  // as stopTheWorld, but gives up (world running again) after ns
+uint32 retake(int64 now);
+
+// ---- sysmon.cpp
+void startSysmon();
+void checkdead();                                // Requires: sched.lock
+void schedtrace(bool detailed);
+
+// ---- boot.cpp
+extern bool runMode;                             // gort::run owns the process: crash handlers, deadlock report
+extern Atomic<bool> booted;
+extern Atomic<bool> mainStarted;
+void mainLeft();                                 // m0 is on its way out of run()
+
+// ---- sim.cpp
+void siminit();
+bool simAdvance();                               // nothing runnable: moves virtual time to the next timer; false: no timer
+void simShuffle(P* pp);                          // draws the next goroutine of the queue from the seed
+extern int64 simNow;
+
+}  // namespace gort::rt

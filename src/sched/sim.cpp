@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// GODEBUG=sim=SEED: one run, one seed.
+//   One P, so one running M at a time; no sysmon preemption, blocking() stays inline. Every choice - which runnable
+//   goroutine is next, which ready select case, ties between timers - is drawn from one generator seeded by SEED.
+//   Time is virtual: it stands still while goroutines run and jumps to the next timer when none can.
+//   trace hash: every scheduling event (execute, ready, timer) mixed in order; same seed, same program: same hash.
+// GODEBUG=chaos=SEED: the real scheduler made hostile: tiny run queues, steals first, random yields, spurious wake-ups.
+//   The seed fixes the decisions of each M, not their interleaving.
+// Owner of all of it: the one M that holds the P (sim); chaos only reads.
+#include "sched/sim.hpp"
+
+#include "os/vdso.hpp"
+#include "sched/proc_internal.hpp"
+
+namespace gort::rt {
+
+constinit bool simMode = false;
+constinit bool chaosMode = false;
+constinit int64 simNow = 0;
+
+namespace {
+
+constexpr int64 kSimStart = int64{3600} * 1000000000;
+constexpr int64 kSimWall = int64{946684800} * 1000000000;
+constexpr uint64 kFnvOffset = 0xcbf29ce484222325ULL, kFnvPrime = 0x100000001b3ULL;
+constexpr uint32 kMaxRotate = 64;
+
+constinit CheapRand simRand{};
+constinit uint64 simHash = kFnvOffset;
+constinit int32 procsBefore = 0;
+
+void seedSim(uint64 seed, int64 start) {
+  simRand.state = splitmix64(seed);
+  simHash = kFnvOffset;
+  simNow = start;
+  setCoarseNow(start);
+}
+
+}  // namespace
+
+void siminit() {
+  simMode = debug.sim;
+  chaosMode = debug.chaos;
+  if (simMode) seedSim(debug.simSeed, kSimStart);
+}
+
+void simEnter(uint64 seed, bool alone) {
+  procsBefore = setGomaxprocs(1);
+  seedSim(seed, alone ? kSimStart : os::nanotime());
+  simMode = true;
+}
+
+void simLeave() {
+  simMode = debug.sim;
+  setGomaxprocs(procsBefore);
+}
+
+void simSettle() {
+  P* pp = getg()->m->p;
+  while (!pp->runq.empty() || sched.runqsize.load(Order::relaxed) > 0) goyield();
+}
+
+int64 simNanotime() { return simNow; }
+int64 simWalltime() { return kSimWall + simNow - kSimStart; }
+
+uint32 cheaprandn(uint32 n) {
+  if (GORT_UNLIKELY(simMode)) return simRand.below(n);
+  return getg()->m->rand.below(n);
+}
+
+void simTrace(uint32 event, uint64 a) {
+  if (GORT_LIKELY(!simMode)) return;
+  simHash = (simHash ^ event) * kFnvPrime;
+  simHash = (simHash ^ a) * kFnvPrime;
+}
+
+uint64 simTraceHash() { return simHash; }
+
+bool simAdvance() {
+  const int64 next = timersSleepUntil();
+  if (next == INT64_MAX) return false;
+  if (next > simNow) simNow = next;
+  setCoarseNow(simNow);
+  return true;
+}
+
+void simShuffle(P* pp) {
+  const uint32 n = pp->runq.size();
+  if (n < 2) return;
+  for (uint32 r = cheaprandn(n < kMaxRotate ? n : kMaxRotate); r > 0; --r) {
+    bool inherit;
+    G* gp = pp->runq.get(&inherit);
+    if (gp != nullptr) runqput(pp, gp, false);
+  }
+}
+
+}  // namespace gort::rt

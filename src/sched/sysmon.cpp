@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+// The monitor thread, deadlock detection, schedtrace.                                    (Go: proc.go: sysmon, checkdead)
+//
+// sysmon runs on its own M without a P. It sleeps 20 us, doubling up to 10 ms while it finds nothing to do, and for good
+// while every P is idle (0 % CPU): it is woken by whoever makes a P busy again after a system call or a stop, and by its
+// own time-out when stacks of dead goroutines are still to be given back.
+#include "mem/stackalloc.hpp"
+#include "os/thread.hpp"
+#include "os/vdso.hpp"
+#include "sched/netpoll.hpp"
+#include "sched/proc_internal.hpp"
+
+namespace gort::rt {
+
+namespace {
+
+constexpr uint32 kMinDelayUs = 20, kMaxDelayUs = 10 * 1000;
+constexpr int64 kScavengeNs = int64{1000} * 1000 * 1000;
+constexpr int64 kIdleWakeNs = int64{60} * 1000 * 1000 * 1000;
+constexpr int kScavengeBatch = 256;
+
+// scavengeStacks gives the pages of dead goroutines' stacks back to the kernel, a batch at a time.
+void scavengeStacks() {
+  for (int i = 0; i < kScavengeBatch; ++i) {
+    lock(sched.gFree.lock);
+    G* gp = sched.gFree.dirty.pop();
+    if (gp != nullptr) {
+      --sched.gFree.nDirty;
+      --sched.gFree.n;
+    }
+    unlock(sched.gFree.lock);
+    if (gp == nullptr) return;
+    stackUnused(gp);
+    lock(sched.gFree.lock);
+    sched.gFree.clean.push(gp);
+    ++sched.gFree.n;
+    unlock(sched.gFree.lock);
+  }
+}
+
+// deepSleep waits while nothing runs.  Returns false if something does.
+bool deepSleep() {
+  if (!sched.gcwaiting.load(Order::relaxed) && sched.npidle.load(Order::relaxed) != gomaxprocs) return false;
+  lock(sched.lock);
+  if (!sched.gcwaiting.load(Order::relaxed) && sched.npidle.load(Order::relaxed) != gomaxprocs) {
+    unlock(sched.lock);
+    return false;
+  }
+  sched.sysmonwait.store(true);
+  const bool dirty = sched.gFree.nDirty > 0;
+  unlock(sched.lock);
+  int64 ns = dirty ? kScavengeNs / 10 : kIdleWakeNs;
+  if (debug.schedtrace > 0 && ns > int64{debug.schedtrace} * 1000000) ns = int64{debug.schedtrace} * 1000000;
+  notetsleep(sched.sysmonnote, ns);
+  lock(sched.lock);
+  sched.sysmonwait.store(false);
+  noteclear(sched.sysmonnote);
+  unlock(sched.lock);
+  return true;
+}
+
+void sysmonLoop() {
+  uint32 delay = 0;
+  int idle = 0;
+  int64 lastTrace = 0, lastScavenge = os::nanotime();
+  for (;;) {
+    if (idle == 0) {
+      delay = kMinDelayUs;
+    } else if (idle > 50) {
+      delay *= 2;
+    }
+    if (delay > kMaxDelayUs) delay = kMaxDelayUs;
+    os::usleep(delay);
+    if (deepSleep()) {
+      idle = 0;
+      delay = kMinDelayUs;
+    }
+    const int64 now = os::nanotime();
+    if (!simMode) {
+      setCoarseNow(now);
+      idle = retake(now) != 0 ? 0 : idle + 1;
+    }
+    if (now - lastScavenge > kScavengeNs || (sched.gFree.nDirty > 0 && sched.npidle.load() == gomaxprocs)) {
+      lastScavenge = now;
+      scavengeStacks();
+    }
+    if (debug.schedtrace > 0 && lastTrace + int64{debug.schedtrace} * 1000000 <= now) {
+      lastTrace = now;
+      schedtrace(debug.scheddetail > 0);
+    }
+  }
+}
+
+void sysmonThread(void* arg) {
+  auto* mp = static_cast<M*>(arg);
+  const auto sp = reinterpret_cast<uintptr>(__builtin_frame_address(0));
+  mp->g0->stack = {sp - (512 << 10), sp + 1024};
+  setg(mp->g0);
+  bindThread(mp);
+  os::setThreadName("gort-sysmon");
+  sysmonLoop();
+}
+
+}  // namespace
+
+void startSysmon() {
+  M* mp = allocm(false);
+  mp->id = sched.mnext++;
+  ++sched.nmsys;
+  mcommoninit(mp);
+  if (const int err = os::createThread(sysmonThread, mp, std::size_t{1} << 20); err != 0) {
+    fatal("runtime: cannot create the monitor thread (ulimit -u?)");
+  }
+}
+
+// checkdead ends the process when no goroutine can ever run again. Only under gort::run: a host program's threads may
+// wake us.   Requires: sched.lock.
+void checkdead() {
+  if (!runMode || sched.nextra.load(Order::relaxed) > 0 || getg()->m->dying != 0) return;
+  const int32 run = mcount() - sched.nmidle - sched.nmidlelocked - sched.nmsys;
+  if (run > 0) return;
+  GORT_CHECK(run == 0, "checkdead: inconsistent counts");
+  struct Count {
+    int waiting = 0, runnable = 0;
+  } count;
+  forEachG(
+      [](G* gp, void* p) {
+        auto* c = static_cast<Count*>(p);
+        if (gp->systemGoroutine || gp->foreign || gp->epoch != sched.epoch.load(Order::relaxed)) return;
+        const auto s = static_cast<GStatus>(readgstatus(gp) & ~static_cast<uint32>(GStatus::Gscan));
+        if (s == GStatus::Gwaiting) ++c->waiting;
+        if (s == GStatus::Grunnable || s == GStatus::Grunning || s == GStatus::Gsyscall) ++c->runnable;
+      },
+      &count);
+  if (count.runnable > 0) return;  // between queues: somebody holds it and will look again
+  for (int32 i = 0; i < gomaxprocs; ++i) {
+    if (timerPollUntil(allp[i]) != 0) return;
+  }
+  if (netpollAnyWaiters()) return;
+  unlock(sched.lock);
+  if (count.waiting == 0) fatal("no goroutines (main called runtime.Goexit) - deadlock!");
+  fatal("all goroutines are asleep - deadlock!");
+}
+
+namespace {
+
+constinit int64 traceStart = 0;
+
+int64 lockedGoid(const G* gp) { return gp == nullptr ? -1 : static_cast<int64>(gp->goid); }
+
+Printer& idOrNil(Printer& p, int64 id) { return id < 0 ? p << "nil" : p << id; }
+
+void traceP(Printer& p, int32 i, const P* pp) {
+  const M* mp = pp->m;
+  p << "  P" << i << ": status=" << pp->status.load(Order::relaxed) << " schedtick=" << pp->schedtick.load(Order::relaxed)
+    << " syscalltick=" << pp->syscalltick.load(Order::relaxed) << " m=";
+  idOrNil(p, mp == nullptr ? -1 : mp->id) << " runqsize=" << pp->runq.size() << " gfreecnt=" << pp->gFreeN
+                                           << " timerslen=" << pp->timers.n << "\n";
+}
+
+void traceM(Printer& p, const M* mp) {
+  const P* pp = mp->p;
+  p << "  M" << mp->id << ": p=";
+  idOrNil(p, pp == nullptr ? -1 : pp->id) << " curg=";
+  idOrNil(p, lockedGoid(mp->curg)) << " mallocing=" << mp->mallocing << " throwing=" << mp->throwing
+                                   << " preemptoff=" << (mp->preemptoff == nullptr ? "" : mp->preemptoff)
+                                   << " locks=" << mp->locks << " dying=" << mp->dying << " spinning=" << mp->spinning
+                                   << " blocked=" << mp->blocked << " lockedg=";
+  idOrNil(p, lockedGoid(mp->lockedg)) << "\n";
+}
+
+void traceG(G* gp, void* arg) {
+  auto& p = *static_cast<Printer*>(arg);
+  const M* mp = gp->m;
+  const M* locked = gp->lockedm;
+  p << "  G" << gp->goid << ": status=" << readgstatus(gp) << "(" << waitReasonString(gp->waitreason) << ") m=";
+  idOrNil(p, mp == nullptr ? -1 : mp->id) << " lockedm=";
+  idOrNil(p, locked == nullptr ? -1 : locked->id) << "\n";
+}
+
+}  // namespace
+
+// schedtrace prints one line about the scheduler, and a line for every P, M and G if detailed.
+void schedtrace(bool detailed) {
+  const int64 now = os::nanotime();
+  if (traceStart == 0) traceStart = now;
+  lock(sched.lock);
+  Printer p;
+  p << "SCHED " << (now - traceStart) / 1000000 << "ms: gomaxprocs=" << gomaxprocs
+    << " idleprocs=" << sched.npidle.load(Order::relaxed) << " threads=" << mcount()
+    << " spinningthreads=" << sched.nmspinning.load(Order::relaxed)
+    << " needspinning=0 idlethreads=" << sched.nmidle << " runqueue=" << sched.runqsize.load(Order::relaxed);
+  if (detailed) {
+    p << " gcwaiting=" << sched.gcwaiting.load(Order::relaxed) << " nmidlelocked=" << sched.nmidlelocked
+      << " stopwait=" << sched.stopwait << " sysmonwait=" << sched.sysmonwait.load(Order::relaxed) << "\n";
+    for (int32 i = 0; i < gomaxprocs; ++i) traceP(p, i, allp[i]);
+    for (M* mp = allm.load(Order::acquire); mp != nullptr; mp = mp->alllink) traceM(p, mp);
+    forEachG(traceG, &p);
+  } else {
+    p << " [";
+    for (int32 i = 0; i < gomaxprocs; ++i) p << " " << allp[i]->runq.size();
+    p << " ] schedticks=[";
+    for (int32 i = 0; i < gomaxprocs; ++i) p << " " << allp[i]->schedtick.load(Order::relaxed);
+    p << " ]\n";
+  }
+  p.flush();
+  unlock(sched.lock);
+}
+
+}  // namespace gort::rt

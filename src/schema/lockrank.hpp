@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// Ranks of the runtime's locks. A thread may only take a lock whose rank is greater than that of every lock it holds;
+// docs/locks.dag is the partial order behind the numbers (tools/locks checks that the two agree); debug builds check each
+// lock() (lock/lockrank.cpp).      (Go: lockrank.go)
+#pragma once
+#include "base/types.hpp"
+
+namespace gort::rt {
+
+enum class LockRank : uint8 {
+  unranked,       // leaf test locks; never nested
+  sysmon,
+  boot,
+  allp,
+  notifyList,
+  sudogSema,      // semaRoot
+  hchan,          // several at once: in address order (select, timer channels)
+  context,
+  timers,
+  timer,
+  netpoll,
+  sched,
+  allg,
+  gFree,
+  stackpool,
+  print,
+  persistent,
+};
+
+}  // namespace gort::rt
