@@ -61,14 +61,16 @@ double spawnJoin(long n) {
 }
 
 double spawnBatch1000(long n) {
-  std::vector<bf::fiber> batch;
-  batch.reserve(1000);
+  std::vector<bf::fiber> fibers;
+  fibers.reserve(1000);
+  auto batch = [&fibers] {
+    for (int k = 0; k < 1000; ++k) fibers.emplace_back([] {});
+    for (auto& f : fibers) f.join();
+    fibers.clear();
+  };
+  batch();
   return nsPerOp(n, [&] {
-    for (long i = 0; i < n; i += 1000) {
-      for (int k = 0; k < 1000; ++k) batch.emplace_back([] {});
-      for (auto& f : batch) f.join();
-      batch.clear();
-    }
+    for (long i = 0; i < n; i += 1000) batch();
   });
 }
 
@@ -83,9 +85,11 @@ int fib(int n) {
 }
 
 double fib23Tree(long n) {
+  auto tree = [] { require(fib(23) == 28657, "fib(23)"); };
+  tree();
   return nsPerOp(n,
-                 [n] {
-                   for (long i = 0; i < n; ++i) require(fib(23) == 28657, "fib(23)");
+                 [&] {
+                   for (long i = 0; i < n; ++i) tree();
                  }) /
          1e6;
 }

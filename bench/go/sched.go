@@ -35,15 +35,19 @@ func spawnJoin(n int) float64 {
 }
 
 func spawnBatch1000(n int) float64 {
-	const batch = 1000
+	const size = 1000
 	var wg sync.WaitGroup
+	batch := func() {
+		for k := 0; k < size; k++ {
+			wg.Add(1)
+			go func() { wg.Done() }()
+		}
+		wg.Wait()
+	}
+	batch()
 	return nsPerOp(n, func() {
-		for i := 0; i < n; i += batch {
-			for k := 0; k < batch; k++ {
-				wg.Add(1)
-				go func() { wg.Done() }()
-			}
-			wg.Wait()
+		for i := 0; i < n; i += size {
+			batch()
 		}
 	})
 }
@@ -59,9 +63,11 @@ func fib(n int) int {
 }
 
 func fib23Tree(n int) float64 {
+	tree := func() { require(fib(23) == 28657, "fib(23)") }
+	tree()
 	return nsPerOp(n, func() {
 		for i := 0; i < n; i++ {
-			require(fib(23) == 28657, "fib(23)")
+			tree()
 		}
 	}) / 1e6
 }

@@ -49,14 +49,19 @@ async fn spawn_join(n: usize) -> f64 {
     ns(start, n)
 }
 
+async fn batch1000(tasks: &mut Vec<tokio::task::JoinHandle<()>>) {
+    tasks.extend((0..1000).map(|_| spawn(async {})));
+    for t in tasks.drain(..) {
+        t.await.unwrap();
+    }
+}
+
 async fn spawn_batch1000(n: usize) -> f64 {
+    let mut tasks = Vec::with_capacity(1000);
+    batch1000(&mut tasks).await;
     let start = Instant::now();
-    let mut batch = Vec::with_capacity(1000);
     for _ in 0..n / 1000 {
-        batch.extend((0..1000).map(|_| spawn(async {})));
-        for t in batch.drain(..) {
-            t.await.unwrap();
-        }
+        batch1000(&mut tasks).await;
     }
     ns(start, n)
 }
@@ -74,6 +79,7 @@ fn fib(n: u32) -> Pin<Box<dyn Future<Output = u32> + Send>> {
 }
 
 async fn fib23_tree(n: usize) -> f64 {
+    assert_eq!(spawn(fib(23)).await.unwrap(), 28657);
     let start = Instant::now();
     for _ in 0..n {
         assert_eq!(spawn(fib(23)).await.unwrap(), 28657);
