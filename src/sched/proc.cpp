@@ -60,7 +60,7 @@ constexpr uint64 kGoidCacheBatch = 16;
 constexpr uint32 kGlobalQueueTick = 61;
 constexpr int32 kGFreeLocalMax = 64, kGFreeBatch = 32;
 constexpr uint32 kStealTries = 4;
-constexpr uint64 kTimerTicks = 10000;  // ~4 us: how long due timers may wait for a busy P to look
+constexpr uint32 kTimerTick = 8;       // a busy P reads the clock for its timers every so many switches
 constexpr std::size_t kMaxClosure = 8 << 10;
 
 constinit bool scanPhase = false;  // a collector scans stacks; changes only while the world is stopped
@@ -619,16 +619,13 @@ struct Found {
 };
 
 bool timersDue(P* pp) {
-  if (timerPollUntil(pp) == 0) return false;
-  const auto tick = static_cast<uint64>(os::cputicks());
-  if (tick - pp->timerTick < kTimerTicks) return false;
-  pp->timerTick = tick;
-  return true;
+  return timerPollUntil(pp) != 0 && ++pp->timerTick % kTimerTick == 0;
 }
 
 // localWork looks where a busy P finds its next goroutine without waiting.
-Found localWork(P* pp) {
-  if (pp->schedtick.load(Order::relaxed) % kGlobalQueueTick == 0 && sched.runqsize.load(Order::relaxed) > 0) {
+GORT_ALWAYS_INLINE Found localWork(P* pp) {
+  if (pp->schedtick.load(Order::relaxed) % kGlobalQueueTick == 0 &&
+      sched.runqsize.load(Order::relaxed) > 0) {
     lock(sched.lock);
     G* gp = globrunqget(pp, 1);
     unlock(sched.lock);
@@ -850,32 +847,43 @@ Found findRunnable() {
 // abandoned: gp belongs to a run() that has ended; dropped. See Note [Epochs].
 bool abandoned(const G* gp) { return !gp->foreign && gp->epoch != sched.epoch.load(Order::relaxed); }
 
+// scheduleSlow is schedule for everything but the common case.
+GORT_COLD G* scheduleSlow(Found f) {
+  M* mp = getg()->m;
+  for (;; f = {nullptr, false}) {
+    if (mp->lockedg != nullptr) {
+      stoplockedm();
+      return execute(mp->lockedg, false);
+    }
+    if (f.gp == nullptr) f = findRunnable();
+    if (mp->spinning) resetspinning();
+    if (f.gp->epoch != sched.epoch.load(Order::relaxed) && abandoned(f.gp)) continue;
+    if (f.gp->lockedm != nullptr && f.gp->lockedm != mp) {
+      startlockedm(f.gp);
+      continue;
+    }
+    return execute(f.gp, f.inheritTime);
+  }
+}
+
 }  // namespace
 
 // schedule returns the next goroutine for this M, waiting as long as it takes.   Runs on: g0.
 G* schedule() {
   M* mp = getg()->m;
   GORT_DCHECK(mp->locks == 0, "schedule: holding locks");
-  for (;;) {
-    if (GORT_UNLIKELY(mp->lockedg != nullptr)) {
-      stoplockedm();
-      return execute(mp->lockedg, false);
-    }
-    P* pp = mp->p;
-    Found f{nullptr, false};
-    if (GORT_LIKELY(!mp->leaving && !sched.gcwaiting.load(Order::relaxed) && !mp->spinning)) {
-      if (GORT_UNLIKELY(timersDue(pp))) checkTimers(pp, 0);
-      f = localWork(pp);
-    }
-    if (f.gp == nullptr) f = findRunnable();
-    if (mp->spinning) resetspinning();
-    if (GORT_UNLIKELY(f.gp->epoch != sched.epoch.load(Order::relaxed)) && abandoned(f.gp)) continue;
-    if (GORT_UNLIKELY(f.gp->lockedm != nullptr) && f.gp->lockedm != mp) {
-      startlockedm(f.gp);
-      continue;
-    }
-    return execute(f.gp, f.inheritTime);
+  P* pp = mp->p;
+  Found f{nullptr, false};
+  if (GORT_UNLIKELY(mp->lockedg != nullptr || mp->leaving || mp->spinning || pp == nullptr ||
+                    sched.gcwaiting.load(Order::relaxed))) {
+    return scheduleSlow(f);
   }
+  if (GORT_UNLIKELY(timersDue(pp))) checkTimers(pp, 0);
+  f = localWork(pp);
+  if (GORT_UNLIKELY(f.gp == nullptr || f.gp->epoch != sched.epoch.load(Order::relaxed) || f.gp->lockedm != nullptr)) {
+    return scheduleSlow(f);
+  }
+  return execute(f.gp, f.inheritTime);
 }
 
 }  // namespace gort::rt

@@ -95,7 +95,11 @@ class Entry {
 extern bool simMode;                // GODEBUG=sim=SEED: one running M, every choice from the seed, virtual clock
 extern bool chaosMode;              // GODEBUG=chaos=SEED: steal always, random yields, tiny queues, spurious wake-ups
 uint32 cheaprandn(uint32 n);        // this M's random number below n; from the seed under sim
-void simTrace(uint32 event, uint64 a);  // mixes one scheduling event into the sim trace hash
+void simTraceSlow(uint32 event, uint64 a);
+// simTrace mixes one scheduling event into the sim trace hash.
+inline void simTrace(uint32 event, uint64 a) {
+  if (GORT_UNLIKELY(simMode)) simTraceSlow(event, a);
+}
 uint64 simTraceHash();
 // simEnter makes the running world a simulated one (one P, virtual time, seed); alone: the caller is the only goroutine,
 // and virtual time starts at its fixed origin. simLeave undoes it. simSettle returns when all others are blocked.

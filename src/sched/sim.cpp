@@ -68,8 +68,7 @@ uint32 cheaprandn(uint32 n) {
   return getg()->m->rand.below(n);
 }
 
-void simTrace(uint32 event, uint64 a) {
-  if (GORT_LIKELY(!simMode)) return;
+void simTraceSlow(uint32 event, uint64 a) {
   simHash = (simHash ^ event) * kFnvPrime;
   simHash = (simHash ^ a) * kFnvPrime;
 }

@@ -206,8 +206,8 @@ struct P {
   M* m = nullptr;              // back link, nullptr if idle
   bool preempt = false;        // asked to enter the scheduler
   bool runSafePointFn = false;
+  uint32 timerTick = 0;        // switches since the timers were looked at
   uint64 goidcache = 0, goidcacheend = 0;
-  uint64 timerTick = 0;         // cputicks of the last look at the timers
   struct {
     uint32 schedtick = 0, syscalltick = 0;
     int64 schedwhen = 0, syscallwhen = 0;
