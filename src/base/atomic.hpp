@@ -3,7 +3,7 @@
 // The lock-free types take the atomic as part of their environment (`Env::Atomic<T>`), so that tests/model can put a
 // simulated one in its place and explore every interleaving. Everything maps to one compiler builtin.
 // compilerBarrier() orders nothing for other threads by itself; it is the light half of an asymmetric fence whose heavy
-// half is os::membarrierAll() (see Note [Asymmetric unlock] in lock/lock_futex.hpp).
+// half is os::membarrierAll() (see Note [Asymmetric unlock] in base/lock_futex.hpp).
 #pragma once
 #include <type_traits>
 
@@ -54,6 +54,15 @@ class Atomic {
 };
 
 inline __attribute__((always_inline)) void fence(Order o = Order::seqCst) noexcept { __atomic_thread_fence(static_cast<int>(o)); }
+// fenceAfterRmw is a full fence where a read-modify-write of this thread is the last thing that has to be ordered before
+// it: on x86 that locked instruction was one.
+inline __attribute__((always_inline)) void fenceAfterRmw() noexcept {
+#if defined(__x86_64__)
+  __asm__ volatile("" ::: "memory");
+#else
+  fence(Order::seqCst);
+#endif
+}
 inline __attribute__((always_inline)) void compilerBarrier() noexcept { __asm__ volatile("" ::: "memory"); }
 
 }  // namespace gort::rt

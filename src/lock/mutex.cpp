@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // lock/unlock with the M's count; lock ranks in debug builds.
-#include "lock/mutex.hpp"
+#include "schema/mutex.hpp"
 
 #include "arch/getg.hpp"
 #include "base/check.hpp"

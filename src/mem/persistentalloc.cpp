@@ -3,7 +3,7 @@
 #include "mem/persistentalloc.hpp"
 
 #include "base/check.hpp"
-#include "lock/mutex.hpp"
+#include "schema/mutex.hpp"
 #include "os/mem_linux.hpp"
 
 namespace gort::rt {

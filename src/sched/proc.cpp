@@ -2,7 +2,7 @@
 // The goroutine scheduler: which goroutine runs on which thread.                                  (Go: proc.go)
 //
 // G a goroutine, M a thread, P the right to run goroutines; see schema/runtime2.hpp for who owns what.
-// Every P has a run queue (sched/runq.hpp), timers and caches; there is one global queue behind sched.lock. An M without
+// Every P has a run queue (base/runq.hpp), timers and caches; there is one global queue behind sched.lock. An M without
 // work looks, in this order, at: due timers of its P, the global queue every 61st time, its own queue, the global queue,
 // the network, other Ps (stealing half, in random order), once more under the lock; then it sleeps.
 //

@@ -21,8 +21,8 @@
 #include "base/list.hpp"
 #include "base/rand.hpp"
 #include "base/types.hpp"
-#include "lock/mutex.hpp"
-#include "sched/runq.hpp"
+#include "schema/mutex.hpp"
+#include "base/runq.hpp"
 #include "schema/timer2.hpp"
 #include "schema/waitreason.hpp"
 

@@ -4,7 +4,7 @@
 #pragma once
 #include "base/atomic.hpp"
 #include "base/types.hpp"
-#include "lock/mutex.hpp"
+#include "schema/mutex.hpp"
 
 namespace gort::rt {
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Models of Mutex and Note over the real src/lock/lock_futex.hpp.      (Go: lock_futex.go)
+// Models of Mutex and Note over the real src/base/lock_futex.hpp.      (Go: lock_futex.go)
 // Claims: mutual exclusion with happens-before (a Plain counter inside); no wake-up is lost (a deadlock otherwise), with
 // membarrier as the heavy half and with fences on both sides; a Note wakes its sleeper once and hands over what was
 // written before wakeup; clear makes it usable again.
-#include "lock/lock_futex.hpp"
+#include "base/lock_futex.hpp"
 
 #include "model/env.hpp"
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Model of a P's run queue over the real src/sched/runq.hpp, rings of 2 and 4.      (Go: proc.go, runqput..runqsteal)
+// Model of a P's run queue over the real src/base/runq.hpp, rings of 2 and 4.      (Go: proc.go, runqput..runqsteal)
 // Claims: every element is taken exactly once, by somebody to whom its maker's writes are visible (Plain fields: a data
 // race otherwise); nothing is lost by overflow, stealing, or a kick from runnext; empty() never says so of a queue that
 // holds an element throughout; a slot is not reused while a thief that wins may still read it (late reads).
-#include "sched/runq.hpp"
+#include "base/runq.hpp"
 
 #include "model/explorer.hpp"
 

@@ -2,7 +2,7 @@
 // The runtime's own lock and note on the real machine: lock_futex's templates over the os floor, plus lock ranks and the
 // count that makes the holder non-preemptible (M::locks, kept by lock/unlock below).
 #pragma once
-#include "lock/lock_futex.hpp"
+#include "base/lock_futex.hpp"
 #include "os/futex.hpp"
 #include "os/os_linux.hpp"
 #include "os/vdso.hpp"
