@@ -25,11 +25,15 @@ class RunQueue {
   static constexpr uint32 kBatch = kSize / 2 + 1;
 
   // tryPut adds gp at the tail, or as the next to run (the old next is then kicked to the tail). Returns nullptr, or the
-  // element that found the ring full: the caller passes it to putSlow.   Runs on: the owner.
-  T* tryPut(T* gp, bool next) {
+  // element that found the ring full: the caller passes it to putSlow. *byRmw = true if a read-modify-write was the last
+  // thing it did (never with Env::exclusive()).   Runs on: the owner.
+  T* tryPut(T* gp, bool next, bool* byRmw = nullptr) {
     if (next) {
       T* old = swapNext(gp);
-      if (old == nullptr) return nullptr;
+      if (old == nullptr) {
+        if (byRmw != nullptr) *byRmw = true;
+        return nullptr;
+      }
       gp = old;
     }
     const uint32 h = head_.load(Order::acquire);

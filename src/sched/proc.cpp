@@ -15,8 +15,10 @@
 //     find work while spinning: stop spinning first, then (2) and (3) of submit: there may be more work.
 //   Because both sides have a barrier between their write and their look, one of them sees the other: work is never left
 //   with an idle P and nobody looking. (Go rechecks only after spinning and has `needspinning` for the other case; one
-//   look over the Ps at every idling is simpler and lets a busy submitter return after one load of npidle.) The barrier of the submitter is the locked instruction of the queue operation
-//   (x86: any locked instruction is a full barrier) or sched.lock.  Model: tests/model, spin/spinning.pml.
+//   look over the Ps at every idling is simpler and lets a busy submitter return after one load of npidle.)
+//   The barrier of the submitter (submitted): a put that only exchanged runnext is a locked instruction, which on x86 is a
+//   full barrier. A put to the ring or the global queue ends in plain stores, an unlock included, and needs a fence; so
+//   does a put that kicked the old runnext to the ring.  Model: tests/model/handoff_model.cpp, spin/spinning.pml.
 //   Rejected: waking a thread for every ready goroutine (thrashing); handing the P to a thread directly at every ready
 //   (loses locality), as Go's essay explains at length.
 //
@@ -255,6 +257,21 @@ StartRecord* startRecord(G* gp) {
 
 }  // namespace
 
+namespace {
+
+// submitted is parts (2) and (3) of "submit work" in Note [Spinning handshake]. byRmw: as runqput returned.
+GORT_ALWAYS_INLINE void submitted(bool byRmw) {
+  if (RunqEnv::exclusive()) return;  // the caller has the only P
+  if (byRmw) {
+    fenceAfterRmw();
+  } else {
+    fence(Order::seqCst);
+  }
+  wakep();
+}
+
+}  // namespace
+
 // ---- creating goroutines
 
 NewG newprocBegin(const NewprocOptions& o, std::size_t size, std::size_t align) {
@@ -296,8 +313,8 @@ void newprocStart(G* gp, void (*fn)(void*), void* closure) {
   gp->goid = pp->goidcache++;
   casgstatus(gp, GStatus::Gdead, GStatus::Grunnable);
   simTrace(1, gp->goid);
-  runqput(pp, gp, true);
-  if (GORT_LIKELY(mainStarted.load(Order::relaxed))) wakep();
+  const bool byRmw = runqput(pp, gp, true);
+  if (GORT_LIKELY(mainStarted.load(Order::relaxed))) submitted(byRmw);
   releasem(mp);
 }
 
@@ -421,7 +438,7 @@ G* goschedImpl(G* gp, bool local) {
     lock(sched.lock);
     globrunqput(gp);
     unlock(sched.lock);
-    if (mainStarted.load(Order::relaxed)) wakep();
+    if (mainStarted.load(Order::relaxed)) submitted(false);
   }
   return schedule();
 }
@@ -452,8 +469,7 @@ void readyWithNext(G* gp, bool next) {
   M* mp = acquirem();
   casgstatus(gp, GStatus::Gwaiting, GStatus::Grunnable);
   simTrace(3, gp->goid);
-  runqput(mp->p, gp, next);
-  wakep();
+  submitted(runqput(mp->p, gp, next));
   releasem(mp);
 }
 
@@ -507,10 +523,12 @@ GORT_COLD void runqputslow(P* pp, G* gp) {
 
 }  // namespace
 
-void runqput(P* pp, G* gp, bool next) {
+bool runqput(P* pp, G* gp, bool next) {
   if (GORT_UNLIKELY(chaosMode) && next && cheaprandn(2) == 0) next = false;
-  G* left = pp->runq.tryPut(gp, next);
+  bool byRmw = false;
+  G* left = pp->runq.tryPut(gp, next, &byRmw);
   if (GORT_UNLIKELY(left != nullptr)) runqputslow(pp, left);
+  return byRmw;
 }
 
 void globrunqput(G* gp) {
@@ -594,6 +612,7 @@ void resetspinning() {
 }
 
 // wakep starts a spinning M if there is an idle P and nobody spins. See Note [Spinning handshake].
+// Requires: a full barrier between what there is to find and this call.
 void wakep() {
   if (sched.npidle.load(Order::relaxed) == 0) return;
   if (sched.nmspinning.load(Order::relaxed) != 0) return;

@@ -17,7 +17,7 @@ namespace gort::rt {
 void casgstatus(G* gp, GStatus oldval, GStatus newval);
 G* malg(uint8 stackClass);                       // a new G with a stack, in allgs, Gdead; nullptr: out of memory
 void allgadd(G* gp);
-void runqput(P* pp, G* gp, bool next);
+bool runqput(P* pp, G* gp, bool next);           // returns whether it ended in a read-modify-write (fenceAfterRmw)
 void globrunqput(G* gp);                         // Requires: sched.lock
 void globrunqputbatch(GQueue& q, int32 n);       // Requires: sched.lock
 G* globrunqget(P* pp, int32 max);                // Requires: sched.lock

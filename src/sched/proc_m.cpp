@@ -234,6 +234,7 @@ void handoffp(P* pp) {
 
 // wakeNetPoller sees to it that somebody wakes for a timer at `when` that was just added (or whose P went idle).
 void wakeNetPoller(int64 when) {
+  fence(Order::seqCst);  // minWhen before the looks <-> idle, sleepInNetpoll
   if (sched.lastpoll.load() == 0) {
     const int64 until = sched.pollUntil.load();
     if (until == 0 || until > when) netpollBreak();

@@ -96,6 +96,7 @@ void startAll() {
     pp->link = nullptr;
     startm(pp, false, false);
   }
+  fence(Order::seqCst);
   wakep();
 }
 
