@@ -3,16 +3,17 @@
 //
 //   state   bit 0 locked | bit 1 woken: somebody is awake and after the lock | bit 2 starving | waiters << 3
 //
-// Normal mode: waiters queue first in, first out, but one that is woken competes with new arrivals, who are running already
-// and usually win: throughput. A waiter that has waited 1 ms turns on starvation mode: unlock hands the lock to the first
-// waiter, new arrivals queue. The last waiter, or one that waited less than 1 ms, turns it off.
+// Normal mode: waiters queue first in, first out, but one that is woken competes with new arrivals, who are
+// running already and usually win: throughput. A waiter that has waited 1 ms turns on starvation mode: unlock
+// hands the lock to the first waiter, new arrivals queue. The last waiter, or one that waited less than 1 ms,
+// turns it off.
 //
-// Note [Tokens of a mutex]: an unlock that finds waiters takes one off the count and adds a token to the semaphore, in
-// that order. So in normal mode   goroutines that wait == waiters + tokens,   and with waiters == 0 whoever still waits
-// has a token on the way: it may not give up. In starvation mode the receiver itself takes the count down, so a free
-// starving mutex with one waiter belongs to that waiter.
-// No access after publish: one compare-and-swap both frees the lock and takes the waiter off the count. If there is one,
-// it cannot leave before its token comes, so the object is still there when the token is added.
+// Note [Tokens of a mutex]: an unlock that finds waiters takes one off the count and adds a token to the
+// semaphore, in that order. So in normal mode   goroutines that wait == waiters + tokens,   and with waiters
+// == 0 whoever still waits has a token on the way: it may not give up. In starvation mode the receiver itself
+// takes the count down, so a free starving mutex with one waiter belongs to that waiter.
+// No access after publish: one compare-and-swap both frees the lock and takes the waiter off the count. If
+// there is one, it cannot leave before its token comes, so the object is still there when the token is added.
 // Model:      tests/model/syncmutex_model.cpp
 #pragma once
 #include "base/types.hpp"
@@ -23,13 +24,13 @@ template <class Env>
 class SyncMutex {
  public:
   using Word = typename Env::template Atomic<uint32>;
-  using Waiter = typename Env::Waiter;  // how this wait may be given up
+  using Waiter = typename Env::Waiter;  // names the wait, so that it may be given up; passed by value
 
   static constexpr uint32 kLocked = 1, kWoken = 2, kStarving = 4, kWaiter = 8;
   static constexpr int64 kStarvationNs = 1000000;
 
   // lockSlow locks; false: the waiter was aborted. Requires: the fast path failed.
-  static bool lockSlow(Word& state, Word& sema, Waiter& w) {
+  static bool lockSlow(Word& state, Word& sema, Waiter w) {
     int64 waitStart = 0;
     bool starving = false, awoke = false;
     int iter = 0;
@@ -37,7 +38,8 @@ class SyncMutex {
     for (;;) {
       if ((old & (kLocked | kStarving)) == kLocked && Env::canSpin(iter)) {
         // Tell unlock not to wake others: somebody is awake.
-        if (!awoke && (old & kWoken) == 0 && old >= kWaiter && state.cas(old, old | kWoken, Order::relaxed)) awoke = true;
+        if (!awoke && (old & kWoken) == 0 && old >= kWaiter && state.cas(old, old | kWoken, Order::relaxed))
+          awoke = true;
         Env::doSpin();
         ++iter;
         old = state.load(Order::relaxed);
@@ -78,7 +80,8 @@ class SyncMutex {
     }
   }
 
-  // giveUp takes a waiter that wants to leave off the count; false: its token is on the way. See Note [Tokens of a mutex].
+  // giveUp takes a waiter that wants to leave off the count; false: its token is on the way. See Note [Tokens
+  // of a mutex].
   static bool giveUp(Word& state) {
     uint32 old = state.load(Order::relaxed);
     for (;;) {
@@ -96,7 +99,8 @@ class SyncMutex {
   static void takeHandedOver(Word& state, uint32 old, bool starving) {
     if ((old & (kLocked | kWoken)) != 0 || old < kWaiter) Env::inconsistent();
     uint32 delta = kLocked - kWaiter;
-    // Leave starvation mode: it costs a switch for each lock. Two goroutines would otherwise alternate for ever.
+    // Leave starvation mode: it costs a switch for each lock. Two goroutines would otherwise alternate for
+    // ever.
     if (!starving || old < 2 * kWaiter) delta -= kStarving;
     state.fetchAdd(delta, Order::acquire);
   }

@@ -12,12 +12,11 @@ enum class LockRank : uint8 {
   sysmon,
   boot,
   allp,
-  notifyList,
-  sudogSema,      // semaRoot
-  hchan,          // several at once: in address order (select, timer channels)
+  sudogSema,      // a root of the parking lot (semaphores, notify lists, rw_mutex)
+  timerUser,      // a public timer: held while its channel is drained and its Timer armed
+  hchan,          // several at once: in address order (select)
   context,
   timers,
-  timer,
   netpoll,
   sched,
   allg,
