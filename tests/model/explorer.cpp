@@ -213,6 +213,7 @@ struct Explorer {
   std::vector<std::unique_ptr<PlainState>> plains;
   size_t nplains = 0;
   bool failed = false, wasCut = false;
+  bool quiescent = false;           // thread 0 waits for the others to stand still
   std::string message;
   bool tracing = false;
 };
@@ -327,6 +328,13 @@ bool expireTimer() {
   return true;
 }
 
+// standStill resumes thread 0 if that is what it waits for.
+bool standStill() {
+  if (!ex.quiescent || ex.threads[0].state != State::kBlocked) return false;
+  ex.threads[0].state = State::kRunnable;
+  return true;
+}
+
 int runnable(Thread** out, bool yieldedToo) {
   int n = 0;
   if (ex.cur->state == State::kRunnable && (yieldedToo || !ex.cur->yielded)) out[n++] = ex.cur;
@@ -345,7 +353,7 @@ void reschedule(bool free) {
   int n = runnable(cand, false);
   if (n == 0) n = runnable(cand, true);
   if (n == 0) {
-    if (!expireTimer()) deadlock();
+    if (!standStill() && !expireTimer()) deadlock();
     n = runnable(cand, true);
   }
   Thread* to = cand[pick(n, 2)];
@@ -389,7 +397,7 @@ void fiberMain() {
   t.body = nullptr;
   t.state = State::kDone;
   if (t.id == 0) {
-    for (int i = 1; i < ex.nthreads; ++i) {
+    for (int i = 1; i < ex.nthreads && !ex.quiescent; ++i) {
       if (ex.threads[i].state != State::kDone) failAt("the scenario ended before its threads: joinAll missing", {});
     }
     switchContext(t.ctx, ex.root);
@@ -528,7 +536,7 @@ Location* newLocation(uint64_t init, Site) {
 }
 
 void freeLocation(Location* loc) {
-  if (!loc->waiters.empty()) failAt("end of life of " + nameOf(loc) + " while a thread sleeps on it", {});
+  if (!loc->waiters.empty() && !ex.quiescent) failAt("end of life of " + nameOf(loc) + " while a thread sleeps on it", {});
   loc->live = false;
 }
 
@@ -768,6 +776,14 @@ void joinAll() {
   t.tick();
 }
 
+void joinQuiescent() {
+  Thread& t = *ex.cur;
+  ex.quiescent = true;
+  block("joinQuiescent", Site::current());
+  for (int i = 1; i < ex.nthreads; ++i) t.cur.join(ex.threads[i].cur);
+  t.tick();
+}
+
 int choose(int n, const char* what, Site at) {
   const int k = pick(n, 4);
   if (ex.tracing) trace(at, std::string(what) + " = " + std::to_string(k) + " of " + std::to_string(n));
@@ -891,7 +907,7 @@ void runOnce() {
   ex.preemptions = ex.stale = ex.spurious = ex.steps = 0;
   ex.scFences = ex.heavy = VC{};
   ex.scClock = 0;
-  ex.failed = ex.wasCut = false;
+  ex.failed = ex.wasCut = ex.quiescent = false;
   ex.cur = &newThread("main", new BodyCallable);
   ex.cur->tick();
   switchContext(ex.root, ex.cur->ctx);

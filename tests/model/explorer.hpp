@@ -258,6 +258,9 @@ int spawn(const char* name, F f) {
   return detail::spawnThread(name, new detail::CallableOf<F>(std::move(f)));
 }
 void joinAll();
+// joinQuiescent returns when no other thread can go on: all have ended or sleep. The scenario judges what it finds, and
+// may end while they sleep.
+void joinQuiescent();
 int self();
 
 // Lock is an abstract lock: one step to take, blocks while held, with acquire/release order. For protocols that stand
