@@ -131,7 +131,7 @@ void forEachG(void (*fn)(G*, void*), void* arg) {
 }
 
 uint64 gcountUser() {
-  int64 n = static_cast<int64>(allglen.load(Order::acquire)) - sched.gFree.n - sched.ngsys.load(Order::relaxed);
+  int64 n = static_cast<int64>(allglen.load(Order::acquire)) - sched.gFree.n.load(Order::relaxed) - sched.ngsys.load(Order::relaxed);
   for (int32 i = 0; i < gomaxprocs; ++i) n -= allp[i]->gFreeN;
   n -= abandonedCount.load(Order::relaxed);
   return n < 0 ? 0 : static_cast<uint64>(n);
@@ -177,8 +177,8 @@ GORT_COLD void gfputSlow(P* pp) {
     G* gp = pp->gFree.pop();
     --pp->gFreeN;
     sched.gFree.dirty.push(gp);
-    ++sched.gFree.n;
-    ++sched.gFree.nDirty;
+    sched.gFree.n.fetchAdd(1, Order::relaxed);
+    sched.gFree.nDirty.fetchAdd(1, Order::relaxed);
   }
   unlock(sched.gFree.lock);
 }
@@ -188,7 +188,7 @@ void gfput(P* pp, G* gp) {
     stackfree(gp);
     lock(sched.gFree.lock);
     sched.gFree.noStack.push(gp);
-    ++sched.gFree.n;
+    sched.gFree.n.fetchAdd(1, Order::relaxed);
     unlock(sched.gFree.lock);
     return;
   }
@@ -202,12 +202,12 @@ GORT_COLD void gfgetSlow(P* pp) {
   while (pp->gFreeN < kGFreeBatch) {
     G* gp = sched.gFree.dirty.pop();
     if (gp != nullptr) {
-      --sched.gFree.nDirty;
+      sched.gFree.nDirty.fetchSub(1, Order::relaxed);
     } else {
       gp = sched.gFree.clean.pop();
     }
     if (gp == nullptr) break;
-    --sched.gFree.n;
+    sched.gFree.n.fetchSub(1, Order::relaxed);
     pp->gFree.push(gp);
     ++pp->gFreeN;
   }
@@ -217,7 +217,7 @@ GORT_COLD void gfgetSlow(P* pp) {
 GORT_COLD G* gfgetSized(uint8 cls) {
   lock(sched.gFree.lock);
   G* gp = sched.gFree.noStack.pop();
-  if (gp != nullptr) --sched.gFree.n;
+  if (gp != nullptr) sched.gFree.n.fetchSub(1, Order::relaxed);
   unlock(sched.gFree.lock);
   if (gp == nullptr) return malg(cls);
   return stackalloc(gp, cls) ? gp : nullptr;
@@ -225,7 +225,7 @@ GORT_COLD G* gfgetSized(uint8 cls) {
 
 G* gfget(P* pp, uint8 cls) {
   if (GORT_UNLIKELY(cls != stackDefaultClass())) return gfgetSized(cls);
-  if (GORT_UNLIKELY(pp->gFreeN == 0) && sched.gFree.n > 0) gfgetSlow(pp);
+  if (GORT_UNLIKELY(pp->gFreeN == 0) && sched.gFree.n.load(Order::relaxed) > 0) gfgetSlow(pp);
   G* gp = pp->gFree.pop();
   if (GORT_UNLIKELY(gp == nullptr)) return malg(cls);
   --pp->gFreeN;
@@ -483,9 +483,9 @@ void goyield() { switchAway(gosched_m); }
 void checkPreempt() {
   G* gp = getg();
   M* mp = gp->m;
-  if (gp->stackguard0 != kStackPreempt) return;
+  if (__atomic_load_n(&gp->stackguard0, __ATOMIC_RELAXED) != kStackPreempt) return;
   if (mp->locks != 0 || mp->mallocing != 0 || mp->preemptoff != nullptr || gp == mp->g0 || mp->p == nullptr) return;
-  gp->stackguard0 = gp->stack.lo;
+  __atomic_store_n(&gp->stackguard0, gp->stack.lo, __ATOMIC_RELAXED);
   switchAway(gopreempt_m);
 }
 
@@ -589,7 +589,7 @@ G* execute(G* gp, bool inheritTime) {
   mp->curg = gp;
   gp->m = mp;
   casgstatus(gp, GStatus::Grunnable, GStatus::Grunning);
-  gp->stackguard0 = gp->stack.lo;
+  __atomic_store_n(&gp->stackguard0, gp->stack.lo, __ATOMIC_RELAXED);
   if (!inheritTime) {
     P* pp = mp->p;
     pp->schedtick.store(pp->schedtick.load(Order::relaxed) + 1, Order::relaxed);

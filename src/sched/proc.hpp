@@ -72,14 +72,19 @@ void forEachG(void (*fn)(G*, void*), void* arg);  // allgs in creation order. Re
 uint32 readgstatus(const G* gp);
 
 // ---- entering from anywhere: the guard of every public entry point. Foreign threads get an M; outside of a call their
-// goroutine is in a system call. Cheap (one load, one branch) on a goroutine.
+// goroutine is in a system call. Also the safe point where a goroutine that was asked to gives way. Cheap on a goroutine:
+// three loads and two branches.
 void entrySlow(bool* leave);
 void exitSlow();
 class Entry {
  public:
   Entry() {
     G* gp = getg();
-    if (GORT_UNLIKELY(gp == nullptr || gp->m->p == nullptr)) entrySlow(&leave_);
+    if (GORT_UNLIKELY(gp == nullptr || gp->m->p == nullptr)) {
+      entrySlow(&leave_);
+    } else if (GORT_UNLIKELY(__atomic_load_n(&gp->stackguard0, __ATOMIC_RELAXED) == kStackPreempt)) {
+      checkPreempt();
+    }
   }
   ~Entry() {
     if (GORT_UNLIKELY(leave_)) exitSlow();

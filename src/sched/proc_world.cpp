@@ -201,8 +201,8 @@ void procresize(int32 n) {
       --pp->gFreeN;
       lock(sched.gFree.lock);
       sched.gFree.dirty.push(gp);
-      ++sched.gFree.n;
-      ++sched.gFree.nDirty;
+      sched.gFree.n.fetchAdd(1, Order::relaxed);
+      sched.gFree.nDirty.fetchAdd(1, Order::relaxed);
       unlock(sched.gFree.lock);
     }
     pp->status.store(st(PStatus::Pdead));

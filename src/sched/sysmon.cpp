@@ -17,6 +17,7 @@ namespace {
 constexpr uint32 kMinDelayUs = 20, kMaxDelayUs = 10 * 1000;
 constexpr int64 kScavengeNs = int64{1000} * 1000 * 1000;
 constexpr int64 kIdleWakeNs = int64{60} * 1000 * 1000 * 1000;
+constexpr int64 kLateTimerNs = int64{1000} * 1000;
 constexpr int kScavengeBatch = 256;
 
 // scavengeStacks gives the pages of dead goroutines' stacks back to the kernel, a batch at a time.
@@ -25,15 +26,15 @@ void scavengeStacks() {
     lock(sched.gFree.lock);
     G* gp = sched.gFree.dirty.pop();
     if (gp != nullptr) {
-      --sched.gFree.nDirty;
-      --sched.gFree.n;
+      sched.gFree.nDirty.fetchSub(1, Order::relaxed);
+      sched.gFree.n.fetchSub(1, Order::relaxed);
     }
     unlock(sched.gFree.lock);
     if (gp == nullptr) return;
     stackUnused(gp);
     lock(sched.gFree.lock);
     sched.gFree.clean.push(gp);
-    ++sched.gFree.n;
+    sched.gFree.n.fetchAdd(1, Order::relaxed);
     unlock(sched.gFree.lock);
   }
 }
@@ -47,7 +48,7 @@ bool deepSleep() {
     return false;
   }
   sched.sysmonwait.store(true);
-  const bool dirty = sched.gFree.nDirty > 0;
+  const bool dirty = sched.gFree.nDirty.load(Order::relaxed) > 0;
   unlock(sched.lock);
   int64 ns = dirty ? kScavengeNs / 10 : kIdleWakeNs;
   if (debug.schedtrace > 0 && ns > int64{debug.schedtrace} * 1000000) ns = int64{debug.schedtrace} * 1000000;
@@ -79,8 +80,9 @@ void sysmonLoop() {
     if (!simMode) {
       setCoarseNow(now);
       idle = retake(now) != 0 ? 0 : idle + 1;
+      if (timersSleepUntil() < now - kLateTimerNs) startm(nullptr, false, false);  // nobody ran it: maybe a hog
     }
-    if (now - lastScavenge > kScavengeNs || (sched.gFree.nDirty > 0 && sched.npidle.load() == gomaxprocs)) {
+    if (now - lastScavenge > kScavengeNs || (sched.gFree.nDirty.load(Order::relaxed) > 0 && sched.npidle.load() == gomaxprocs)) {
       lastScavenge = now;
       scavengeStacks();
     }

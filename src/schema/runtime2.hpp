@@ -245,7 +245,7 @@ struct Sched {
     Mutex lock{LockRank::gFree};
     GList dirty;               // dead Gs with touched stacks
     GList clean;               // dead Gs whose stack pages went back to the kernel
-    int32 n = 0, nDirty = 0;
+    Atomic<int32> n{0}, nDirty{0};  // written with lock held, read without
     GList noStack;             // dead Gs without a stack
   } gFree;
   Atomic<bool> gcwaiting{false};  // stop the world is wanted
