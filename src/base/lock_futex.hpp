@@ -14,7 +14,8 @@
 //   Rejected: Go's three-state word (unlock needs a locked instruction: 5 ns of the 20 that a buffered channel may cost);
 //   a single waiter flag cleared by the unlocker (erases the announcement of a waiter that came between).
 //
-// Note     one-shot event: cleared -> woken. One thread sleeps on it, one wakes it, exactly once between clears.
+// Note     one-shot event: clear -> (asleep ->) woken. One thread sleeps on it, one wakes it, exactly once between clears.
+//          The waker pays for a system call only if the sleeper has announced itself; before that it may spin.
 // Neither allocates; both are constant-initialised and may live anywhere. A Mutex may be freed once its last unlock
 // returned *and* nobody is in lock(); Notes likewise.
 #pragma once
@@ -65,16 +66,20 @@ class BasicNote {
  public:
   constexpr BasicNote() = default;
 
-  void clear() { key_.store(0, Order::relaxed); }
+  void clear() { key_.store(kClear, Order::relaxed); }
 
   // wakeup ends the sleep of the one sleeper, or of the next one. Release: pairs with sleep's acquire.
   void wakeup() {
-    if (key_.exchange(1, Order::release) != 0) throw_("runtime: notewakeup: double wakeup");
-    Env::futexwakeup(&key_, 1);
+    const uint32 old = key_.exchange(kWoken, Order::release);
+    if (GORT_UNLIKELY(old == kWoken)) throw_("runtime: notewakeup: double wakeup");
+    if (old == kAsleep) Env::futexwakeup(&key_, 1);
   }
 
-  void sleep() {
-    while (key_.load(Order::acquire) == 0) Env::futexsleep(&key_, 0, -1);
+  // sleep returns when the note is woken: false, at once or within `spin` looks; true: the thread has slept.
+  bool sleep(int spin = 0) {
+    if (!announce(spin)) return false;
+    while (key_.load(Order::acquire) != kWoken) Env::futexsleep(&key_, kAsleep, -1);
+    return true;
   }
 
   // tsleep waits at most ns nanoseconds (ns < 0: no limit). Returns whether the note was woken.
@@ -83,19 +88,35 @@ class BasicNote {
       sleep();
       return true;
     }
+    if (!announce(0)) return true;
     const int64 deadline = Env::nanotime() + ns;
-    while (key_.load(Order::acquire) == 0) {
-      if (ns <= 0) return false;
-      Env::futexsleep(&key_, 0, ns);
+    while (key_.load(Order::acquire) != kWoken) {
+      if (ns <= 0) {
+        uint32 asleep = kAsleep;
+        return !key_.compareExchange(asleep, kClear, Order::relaxed, Order::acquire);
+      }
+      Env::futexsleep(&key_, kAsleep, ns);
       ns = deadline - Env::nanotime();
     }
     return true;
   }
 
-  bool woken() const { return key_.load(Order::acquire) != 0; }
+  bool woken() const { return key_.load(Order::acquire) == kWoken; }
 
  private:
-  typename Env::template Atomic<uint32> key_{0};
+  static constexpr uint32 kClear = 0, kWoken = 1, kAsleep = 2;
+
+  // announce says that the thread is going to sleep. False: woken already.
+  bool announce(int spin) {
+    for (; spin > 0; --spin) {
+      if (key_.load(Order::acquire) == kWoken) return false;
+      Env::procyield();
+    }
+    uint32 clear = kClear;
+    return key_.compareExchange(clear, kAsleep, Order::relaxed, Order::acquire);
+  }
+
+  typename Env::template Atomic<uint32> key_{kClear};
 };
 
 }  // namespace gort::rt

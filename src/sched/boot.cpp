@@ -132,7 +132,8 @@ void askM0ToLeave() {
     asleep = true;
     break;
   }
-  if (m0.lockedg != nullptr && m0.blocked && m0.nextp == nullptr) {
+  if (m0.lockedIdle) {
+    m0.lockedIdle = false;
     --sched.nmidlelocked;
     asleep = true;
   }

@@ -89,9 +89,6 @@ constinit Atomic<int64> abandonedCount{0};  // goroutines of older epochs that n
 
 }  // namespace
 
-bool RunqEnv::exclusive() { return gomaxprocs == 1; }
-uint32 RunqEnv::runqLimit(uint32 size) { return GORT_UNLIKELY(chaosMode) ? 4 : size; }
-
 // casgstatus moves gp along one edge of Note [G status edges].  Requires: the caller owns gp.
 void casgstatus(G* gp, GStatus oldval, GStatus newval) {
   const auto want = static_cast<uint32>(oldval), next = static_cast<uint32>(newval);
@@ -469,6 +466,10 @@ void readyWithNext(G* gp, bool next) {
   M* mp = acquirem();
   casgstatus(gp, GStatus::Gwaiting, GStatus::Grunnable);
   simTrace(3, gp->goid);
+  if (GORT_UNLIKELY(gp->lockedm != nullptr) && readyLocked(gp)) {
+    releasem(mp);
+    return;
+  }
   submitted(runqput(mp->p, gp, next));
   releasem(mp);
 }

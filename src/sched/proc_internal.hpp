@@ -38,6 +38,7 @@ void stopm();
 void handoffp(P* pp);
 void stoplockedm();
 void startlockedm(G* gp);
+bool readyLocked(G* gp);
 void acquirep(P* pp);
 P* releasep();
 void pidleput(P* pp);                            // Requires: sched.lock

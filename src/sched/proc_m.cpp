@@ -7,8 +7,8 @@
 // Rule R1/R2: nothing here calls libc while it holds a P. Threads are made by the template thread, which is no M and never
 // holds a P: newm puts the M on a list and wakes it.
 //
-// Locked goroutines (LockOSThread): the M sleeps in stoplockedm until somebody who dequeued its goroutine hands it his P
-// (startlockedm). The goroutine of a foreign thread is such a goroutine.
+// Locked goroutines (LockOSThread): the M sleeps in stoplockedm until somebody hands it a P: who readies its goroutine, an
+// idle one (readyLocked); or who dequeued it, his own (startlockedm). The goroutine of a foreign thread is such a goroutine.
 #include "arch/asm.hpp"
 #include "arch/sanitizer_fiber.hpp"
 #include "mem/persistentalloc.hpp"
@@ -25,6 +25,7 @@ namespace gort::rt {
 namespace {
 
 constexpr std::size_t kG0StackBytes = std::size_t{1} << 20;
+constexpr int kParkSpin = 100;              // looks, ~150 ns each
 constexpr std::size_t kG0Slack = 64 << 10;  // thread descriptor and TLS at the top of a thread's stack
 
 // The template thread's work list.
@@ -174,12 +175,14 @@ void startm(P* pp, bool spinning, bool lockheld) {
 
 namespace {
 
+// mPark sleeps until the M is woken. It first spins about as long as a sleep and a wake-up cost: hand-overs that come at
+// once need no system call.
 void mPark(M* mp) {
   mp->blocked = true;
-  notesleep(mp->park);
+  const bool slept = mp->park.sleep(ncpu > 1 && gomaxprocs > 1 ? kParkSpin : 0);
   noteclear(mp->park);
   mp->blocked = false;
-  if (!simMode) setCoarseNow(os::nanotime());
+  if (slept && !simMode) setCoarseNow(os::nanotime());
 }
 
 }  // namespace
@@ -243,6 +246,32 @@ void wakeNetPoller(int64 when) {
   }
 }
 
+namespace {
+
+// anyWork: somebody's queue is not empty.
+bool anyWork() {
+  bool any = sched.runqsize.load(Order::relaxed) > 0;
+  for (int32 i = 0; i < gomaxprocs && !any; ++i) any = !allp[i]->runq.empty();
+  return any;
+}
+
+// restP makes pp idle without waking anybody, unless there is work. The lock's holder parks next, and whoever readies it
+// hands it an idle P (readyLocked): waking a searching M in between would only take that P away.
+void restP(P* pp) {
+  if (anyWork() || timerPollUntil(pp) != 0 || sched.gcwaiting.load()) return handoffp(pp);
+  lock(sched.lock);
+  if (sched.gcwaiting.load(Order::relaxed)) {
+    unlock(sched.lock);
+    return handoffp(pp);
+  }
+  pidleput(pp);
+  unlock(sched.lock);
+  fence(Order::seqCst);
+  if (anyWork()) startm(nullptr, false, false);
+}
+
+}  // namespace
+
 // stoplockedm sleeps until the locked goroutine of this M may run, then has a P.   Runs on: g0.
 void stoplockedm() {
   M* mp = getg()->m;
@@ -251,8 +280,15 @@ void stoplockedm() {
     mp->spinning = false;
     sched.nmspinning.fetchSub(1);
   }
-  if (mp->p != nullptr) handoffp(releasep());
-  incidlelocked(1);
+  P* pp = mp->p == nullptr ? nullptr : releasep();
+  lock(sched.lock);
+  if (mp->nextp == nullptr) {  // else: readied and handed a P already
+    mp->lockedIdle = true;
+    ++sched.nmidlelocked;
+    if (pp == nullptr) checkdead();
+  }
+  unlock(sched.lock);
+  if (pp != nullptr) restP(pp);
   mPark(mp);
   if (GORT_UNLIKELY(mp->leaving) && mp->nextp == nullptr) leaveg0(mp);
   GORT_CHECK(readgstatus(mp->lockedg) == static_cast<uint32>(GStatus::Grunnable), "stoplockedm: not runnable");
@@ -260,13 +296,36 @@ void stoplockedm() {
   mp->nextp = nullptr;
 }
 
+// readyLocked hands an idle P straight to the M that gp, just made runnable, is locked to. False: queue it.
+bool readyLocked(G* gp) {
+  M* mp = gp->lockedm;
+  lock(sched.lock);
+  P* pp = mp->lockedIdle && !sched.gcwaiting.load(Order::relaxed) ? pidleget() : nullptr;
+  if (pp == nullptr) {
+    unlock(sched.lock);
+    return false;
+  }
+  mp->lockedIdle = false;
+  --sched.nmidlelocked;
+  mp->nextp = pp;
+  unlock(sched.lock);
+  notewakeup(mp->park);
+  return true;
+}
+
 // startlockedm hands this M's P to the M that gp is locked to, and stops this M.   Runs on: g0.
 void startlockedm(G* gp) {
   M* mp = gp->lockedm;
   GORT_CHECK(mp != getg()->m, "startlockedm: locked to me");
+  P* pp = releasep();
+  lock(sched.lock);
   GORT_CHECK(mp->nextp == nullptr, "startlockedm: m has p");
-  incidlelocked(-1);
-  mp->nextp = releasep();
+  if (mp->lockedIdle) {
+    mp->lockedIdle = false;
+    --sched.nmidlelocked;
+  }
+  mp->nextp = pp;
+  unlock(sched.lock);
   notewakeup(mp->park);
   stopm();
 }

@@ -137,11 +137,14 @@ struct Sudog {
   GORT_NOTINHEAP
 };
 
+extern int32 gomaxprocs;
+extern bool chaosMode;               // see sched/sim.cpp
+
 struct RunqEnv {
   template <class T>
   using Atomic = rt::Atomic<T>;
-  static bool exclusive();
-  static uint32 runqLimit(uint32 size);  // smaller under chaos
+  static bool exclusive() { return gomaxprocs == 1; }
+  static uint32 runqLimit(uint32 size) { return GORT_UNLIKELY(chaosMode) ? 4 : size; }
 };
 inline constexpr uint32 kRunqSize = 256;
 using Runq = RunQueue<RunqEnv, G, kRunqSize>;
@@ -157,7 +160,6 @@ struct EhGlobals {
 struct M {
   // switch: read by assembly
   G* g0 = nullptr;             // scheduling stack: the thread's own
-  uint64 fpstate = 0;          // mxcsr | x87 control word << 32 that the CPU has now
   uintptr exitsp = 0;          // m0 only: where enterg0 saved the caller of run()
   G* curg = nullptr;
   // owner M
@@ -172,6 +174,7 @@ struct M {
   const char* preemptoff = nullptr;
   bool spinning = false;       // looking for work, counted in sched.nmspinning
   bool blocked = false;        // asleep in park
+  bool lockedIdle = false;     // by sched.lock: in stoplockedm, wants a P
   bool isextra = false;        // serves a foreign thread
   bool (*waitunlockf)(G*, void*) = nullptr;  // gopark's commit, run on g0
   void* waitlock = nullptr;
@@ -266,7 +269,6 @@ extern M m0;
 extern G g0;
 extern Atomic<M*> allm;
 extern P** allp;               // length gomaxprocs; changes with the world stopped
-extern int32 gomaxprocs;
 extern int32 ncpu;
 extern Atomic<uint64> gcount_;  // live user goroutines
 

@@ -11,9 +11,8 @@
 //     |  mxcsr (4 bytes), x87 control word (2)  |  +0   <- g->sched.sp
 //
 // rbx and r12..r15 are clobbers of the inline asm, so the frame that holds it has saved whatever was live.
-// Floating point: the control words belong to the goroutine (it changes threads); the M remembers in fpstate what the
-// CPU has now, so that the expensive loads happen only when they differ (the sticky exception flags, the low six bits of
-// mxcsr, are nobody's). g0 code never changes them. stmxcsr is the most expensive instruction of a switch (~12 cycles).
+// Floating point: the control words belong to the goroutine (it changes threads); they are always stored and always
+// loaded: comparing first costs more than the two loads. stmxcsr alone is ~12 cycles.
 // The C++ exception state is swapped by the caller (sched/proc.cpp), sanitizers are told by the two hooks below.
 // Signals: safe at every instruction; a handler runs on the gsignal stack. Between the two stores of g and rsp the
 // pair (g, stack) is inconsistent for a few instructions: handlers compare rsp with g->stack before they trust it.
@@ -59,10 +58,6 @@ gort_mcall:
 	movq	G_m(%rdx), %rbx
 	movq	%rsp, G_sched_sp(%rdx)
 	movq	%rax, G_sched_pc(%rdx)
-	movl	(%rsp), %eax
-	movzwl	4(%rsp), %esi
-	movl	%eax, M_mxcsr(%rbx)
-	movl	%esi, M_mxcsr+4(%rbx)
 	movq	M_g0(%rbx), %rsi
 #ifdef GORT_FIBERS
 	movq	%rdi, %r12
@@ -114,14 +109,8 @@ gort_gogo:
 	.cfi_def_cfa %rsp, 152
 	.cfi_offset %rip, -136
 	.cfi_offset %rbp, -144
-	movl	(%rsp), %edx
-	movzwl	4(%rsp), %esi
-	xorl	M_mxcsr(%rbx), %edx
-	xorl	M_mxcsr+4(%rbx), %esi
-	andl	$0xffc0, %edx		// the low six bits are sticky flags, nobody's
-	orl	%esi, %edx
-	jne	2f
-1:
+	ldmxcsr	(%rsp)
+	fldcw	4(%rsp)
 #ifdef GORT_FIBERS
 	movq	%rsp, %r12
 	movq	%rax, %rdi
@@ -136,13 +125,6 @@ gort_gogo:
 	.cfi_register %rip, %rdx
 	.cfi_same_value %rbp
 	jmp	*%rdx
-	.cfi_def_cfa %rsp, 152
-	.cfi_offset %rip, -136
-	.cfi_offset %rbp, -144
-2:	// other floating-point control words than the CPU's
-	ldmxcsr	(%rsp)
-	fldcw	4(%rsp)
-	jmp	1b
 	.cfi_endproc
 	.size	gort_gogo, .-gort_gogo
 
@@ -232,8 +214,6 @@ gort_enterg0:
 	fnstcw	4(%rsp)
 	movq	%rdi, %rbx
 	movq	%rsp, M_exitsp(%rbx)
-	stmxcsr	M_mxcsr(%rbx)
-	fnstcw	M_mxcsr+4(%rbx)
 	movq	M_g0(%rbx), %rdi
 	andq	$-16, %rsp
 	movq	%rsp, G_sched_sp(%rdi)
