@@ -16,6 +16,7 @@
 // there is one, it cannot leave before its token comes, so the object is still there when the token is added.
 // Model:      tests/model/syncmutex_model.cpp
 #pragma once
+#include "base/atomic.hpp"
 #include "base/types.hpp"
 
 namespace gort::rt {
