@@ -23,7 +23,7 @@ BANNED = [
     (r"\bNULL\b", "nullptr", r"^(src|include)/", r"^$"),
     (r"\btypedef\b", "using", r"^(src|include)/", r"^$"),
     (r"\b(?:rand|srand|strcpy|strcat|sprintf|gets|atoi)\s*\(", "a checked counterpart", r"^(src|include)/", r"^$"),
-    (r"\busing\s+namespace\s+std\b", "qualified names", r"\.(cpp|hpp)$", r"^$"),
+    (r"\busing\s+namespace\s+std\s*;", "qualified names", r"\.(cpp|hpp)$", r"^$"),
     (r"\bthread_local\b|\b__thread\b", "the one TLS word of arch/ (getg)", r"^src/(?!api/)", r"^src/(arch|schema)/"),
     (r"\bvolatile\b(?!\s*(?:\(|goto|\"))(?<!asm volatile)", "the facade base/atomic.hpp", r"^src/",
      r"^src/(arch|os|base)/"),
