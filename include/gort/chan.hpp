@@ -6,17 +6,17 @@
 //   jobs.send(1);
 //   jobs.close();
 //
-// A channel is a handle of one pointer, counted, like std::shared_ptr; copies name the same channel. The default and
-// moved-from handle is the nil channel: operations on it wait forever. When the last handle goes, buffered values are
-// destroyed; nothing is closed. Any goroutine or thread may use any handle; one handle object is not for concurrent
-// writing, as usual.
+// A channel is a handle of one pointer, counted, like std::shared_ptr; copies name the same channel. The
+// default and moved-from handle is the nil channel: operations on it wait forever. When the last handle goes,
+// buffered values are destroyed; nothing is closed. Any goroutine or thread may use any handle; one handle
+// object is not for concurrent writing, as usual.
 //
 // "Waits" parks the goroutine; on a foreign thread it blocks the thread. Nothing but make_chan allocates.
 //
-// Values: any movable object type with a noexcept destructor. A value is delivered once or stays with its sender, also if
-// its move constructor throws: the exception reaches the side that acted, the value stays where it was, the other side
-// goes on waiting. Move constructors and destructors of T run under the channel's lock: they must not wait or panic.
-// chan<T> may be named while T is incomplete.
+// Values: any movable object type with a noexcept destructor. A value is delivered once or stays with its
+// sender, also if its move constructor throws: the exception reaches the side that acted, the value stays
+// where it was, the other side goes on waiting. Move constructors and destructors of T run under the
+// channel's lock: they must not wait or panic. chan<T> may be named while T is incomplete.
 #pragma once
 #include <gort/time.hpp>
 
@@ -43,8 +43,8 @@ class context;
 
 // What a channel can carry.
 template <class T>
-concept chan_value = std::is_object_v<T> && !std::is_const_v<T> && !std::is_array_v<T> && std::move_constructible<T> &&
-                     std::is_nothrow_destructible_v<T>;
+concept chan_value = std::is_object_v<T> && !std::is_const_v<T> && !std::is_array_v<T> &&
+                     std::move_constructible<T> && std::is_nothrow_destructible_v<T>;
 
 // How an operation that need not succeed has ended.
 enum class chan_status : unsigned char {
@@ -68,10 +68,11 @@ inline constexpr bool plain = std::is_trivially_copyable_v<T>;
 template <class T>
 inline constexpr bool may_throw = !plain<T> && !std::is_nothrow_move_constructible_v<T>;
 
-// How values of a type that is not plain move. false: threw; the exception is in *exc (std::exception_ptr) if exc.
+// How values of a type that is not plain move. false: threw; the exception is in *exc (std::exception_ptr) if
+// exc.
 struct elem_ops {
-  bool (*move_in)(void* slot, void* src, void* exc);     // constructs a T in raw memory
-  bool (*deliver)(void* result, void* src, void* exc);   // result: std::optional<T>*
+  bool (*move_in)(void* slot, void* src, void* exc);    // constructs a T in raw memory
+  bool (*deliver)(void* result, void* src, void* exc);  // result: std::optional<T>*
   void (*destroy)(void* slot);
 };
 
@@ -105,7 +106,7 @@ inline constexpr elem_ops ops_for{
     [](void* slot) { static_cast<T*>(slot)->~T(); }};
 
 struct elem_type {
-  std::size_t size;     // bytes; 0: nothing to copy
+  std::size_t size;  // bytes; 0: nothing to copy
   std::size_t align;
   const elem_ops* ops;  // nullptr: plain
 };
@@ -132,7 +133,8 @@ inline clock::time_point deadline_in(clock::duration d) noexcept {
   return d > never - now ? never : now + d;
 }
 
-// The library's side. src: a T, moved from only on success; dst: raw memory for a plain T, else a std::optional<T>.
+// The library's side. src: a T, moved from only on success; dst: raw memory for a plain T, else a
+// std::optional<T>.
 GORT_API hchan* chan_make(const elem_type& type, std::size_t cap);
 GORT_API void chan_retain(hchan* c) noexcept;
 GORT_API void chan_release(hchan* c) noexcept;
@@ -295,8 +297,9 @@ class recv_ops {
   // Waits until ctx is done; if both are ready, either may win.
   recv_result<T> recv(const context& ctx) const { return recv_result<T>(channel(), detail::never, &ctx); }
 
-  // Receives at construction and at each ++; equal to std::default_sentinel when the channel is closed and drained.
-  // Single pass: copies would steal from each other, so it only moves. The handle it came from must outlive it.
+  // Receives at construction and at each ++; equal to std::default_sentinel when the channel is closed and
+  // drained. Single pass: copies would steal from each other, so it only moves. The handle it came from must
+  // outlive it.
   class iterator {
    public:
     using value_type = T;
@@ -336,8 +339,8 @@ class recv_ops {
 template <class T>
 class close_guard;
 
-// The sending half of chan and send_chan. All sends panic if the channel is closed ("send on closed channel").
-// v is moved from only if the send has happened.
+// The sending half of chan and send_chan. All sends panic if the channel is closed ("send on closed
+// channel"). v is moved from only if the send has happened.
 template <class Derived, class T>
 class send_ops {
  public:
@@ -346,14 +349,11 @@ class send_ops {
   // Waits until the value is with a receiver or in the buffer.
   void send(T&& v) const { put(&v); }
   template <class U = T>
-    requires std::copy_constructible<U>
-  void send(const std::type_identity_t<U>& v) const
-  {
+  requires std::copy_constructible<U>
+  void send(const std::type_identity_t<U>& v) const {
     with_copy(v, [this](const T* p) { put(p); });
   }
-  void send() const
-    requires std::same_as<T, unit>
-  {
+  void send() const requires std::same_as<T, unit> {
     const unit u;
     put(&u);
   }
@@ -361,14 +361,11 @@ class send_ops {
   // Never waits. False: nobody was ready to receive and the buffer is full.
   [[nodiscard]] bool try_send(T&& v) const { return try_put(&v); }
   template <class U = T>
-    requires std::copy_constructible<U>
-  [[nodiscard]] bool try_send(const std::type_identity_t<U>& v) const
-  {
+  requires std::copy_constructible<U>
+  [[nodiscard]] bool try_send(const std::type_identity_t<U>& v) const {
     return with_copy(v, [this](const T* p) { return try_put(p); });
   }
-  [[nodiscard]] bool try_send() const
-    requires std::same_as<T, unit>
-  {
+  [[nodiscard]] bool try_send() const requires std::same_as<T, unit> {
     const unit u;
     return try_put(&u);
   }
@@ -379,9 +376,8 @@ class send_ops {
     return put_until(&v, detail::deadline_in(detail::to_ns(d)), nullptr);
   }
   template <class R, class P, class U = T>
-    requires std::copy_constructible<U>
-  [[nodiscard]] chan_status send_for(std::chrono::duration<R, P> d, const std::type_identity_t<U>& v) const
-  {
+  requires std::copy_constructible<U>
+  [[nodiscard]] chan_status send_for(std::chrono::duration<R, P> d, const std::type_identity_t<U>& v) const {
     const clock::time_point until = detail::deadline_in(detail::to_ns(d));
     return with_copy(v, [=, this](const T* p) { return put_until(p, until, nullptr); });
   }
@@ -390,17 +386,18 @@ class send_ops {
     return put_until(&v, detail::deadline_at(detail::to_tp(t)), nullptr);
   }
   template <class C, class D, class U = T>
-    requires std::copy_constructible<U>
-  [[nodiscard]] chan_status send_until(std::chrono::time_point<C, D> t, const std::type_identity_t<U>& v) const
-  {
+  requires std::copy_constructible<U>
+  [[nodiscard]] chan_status send_until(std::chrono::time_point<C, D> t,
+                                       const std::type_identity_t<U>& v) const {
     const clock::time_point until = detail::deadline_at(detail::to_tp(t));
     return with_copy(v, [=, this](const T* p) { return put_until(p, until, nullptr); });
   }
-  [[nodiscard]] chan_status send(const context& ctx, T&& v) const { return put_until(&v, detail::never, &ctx); }
+  [[nodiscard]] chan_status send(const context& ctx, T&& v) const {
+    return put_until(&v, detail::never, &ctx);
+  }
   template <class U = T>
-    requires std::copy_constructible<U>
-  [[nodiscard]] chan_status send(const context& ctx, const std::type_identity_t<U>& v) const
-  {
+  requires std::copy_constructible<U>
+  [[nodiscard]] chan_status send(const context& ctx, const std::type_identity_t<U>& v) const {
     return with_copy(v, [&ctx, this](const T* p) { return put_until(p, detail::never, &ctx); });
   }
 
@@ -503,7 +500,8 @@ close_guard<T> send_ops<Derived, T>::close_on_exit() const {
 }
 
 // make_chan makes a channel with room for `capacity` values; 0: a sender waits for its receiver.
-// Panics if there is no such capacity ("makechan: size out of range"); throws std::bad_alloc if there is no memory.
+// Panics if there is no such capacity ("makechan: size out of range"); throws std::bad_alloc if there is no
+// memory.
 template <class T = unit>
 chan<T> make_chan(std::size_t capacity = 0) {
   static_assert(chan_value<T>,

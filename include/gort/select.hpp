@@ -9,10 +9,11 @@
 //     work(*job);
 //   }
 //
-// select waits until one of its cases can go ahead, does it, and says which it was; among several that are ready each is
-// equally likely. Arguments are case objects and contiguous ranges of them (of one case type, or of select_case*), mixed
-// at will. A case is its own wait node: any number of cases, no allocation. It must not move while a select waits on it
-// (its caller is parked), belongs to one select at a time, and stands at most once among the arguments.
+// select waits until one of its cases can go ahead, does it, and says which it was; among several that are
+// ready each is equally likely. Arguments are case objects and contiguous ranges of them (of one case type,
+// or of select_case*), mixed at will. A case is its own wait node: any number of cases, no allocation. It
+// must not move while a select waits on it (its caller is parked), belongs to one select at a time, and
+// stands at most once among the arguments.
 //
 // After select, only the case that fired answers: `if (job)`, job.closed(). The others are neither.
 // A case on the nil channel, and a disabled one, never fires. select() without arguments waits forever.
@@ -44,8 +45,8 @@ struct wait_node {
   alignas(8) unsigned char bytes[88];
 };
 
-// One case as the library sees it. The value to send, or the place of the value received, is at `external`, or else
-// elem_offset bytes behind this node (so it follows the case object when that is moved).
+// One case as the library sees it. The value to send, or the place of the value received, is at `external`,
+// or else elem_offset bytes behind this node (so it follows the case object when that is moved).
 struct __attribute__((may_alias)) case_node {
   handle c;
   void* external = nullptr;
@@ -86,7 +87,8 @@ class select_case {
     return n_.kind >= detail::case_kind::timer || n_.external != nullptr || n_.elem_offset != 0;
   }
   void set_elem(const void* p) noexcept {
-    n_.elem_offset = static_cast<std::int32_t>(static_cast<const char*>(p) - reinterpret_cast<const char*>(&n_));
+    n_.elem_offset =
+        static_cast<std::int32_t>(static_cast<const char*>(p) - reinterpret_cast<const char*>(&n_));
   }
 
   detail::case_node n_;
@@ -120,7 +122,8 @@ struct recv_place<T, false> {
 
 }  // namespace detail
 
-// Receives. After it fired: `if (job)` a value came, *job or job.take(); job.closed(): the channel is closed and drained.
+// Receives. After it fired: `if (job)` a value came, *job or job.take(); job.closed(): the channel is closed
+// and drained.
 template <class T>
 class recv_case : public select_case {
  public:
@@ -159,22 +162,23 @@ recv_case(recv_chan<T>) -> recv_case<T>;
 template <class T>
 recv_case(chan<T>) -> recv_case<T>;
 
-// Sends. The value is the case's own, or somebody else's (take_from); it is moved from only if the case fires.
-// A case that has fired still holds what the move left: arm it anew, or, for ints and their like, send the same again.
+// Sends. The value is the case's own, or somebody else's (take_from); it is moved from only if the case
+// fires. A case that has fired still holds what the move left: arm it anew, or, for ints and their like, send
+// the same again.
 template <class T>
 class send_case : public select_case {
  public:
   static constexpr bool may_throw = detail::may_throw<T>;
 
   template <class U>
-    requires std::constructible_from<T, U>
-  send_case(send_chan<T> c, U&& v) : select_case(detail::case_kind::send), own_(std::in_place, std::forward<U>(v)) {
+  requires std::constructible_from<T, U> send_case(send_chan<T> c, U&& v)
+      : select_case(detail::case_kind::send), own_(std::in_place, std::forward<U>(v)) {
     n_.c = std::move(c);
     set_elem(std::addressof(*own_));
   }
   template <class U>
-    requires std::constructible_from<T, U>
-  send_case(const chan<T>& c, U&& v) : send_case(send_chan<T>(c), std::forward<U>(v)) {}
+  requires std::constructible_from<T, U> send_case(const chan<T>& c, U&& v)
+      : send_case(send_chan<T>(c), std::forward<U>(v)) {}
   send_case(send_chan<T> c, take_from<T> src) noexcept : select_case(detail::case_kind::send) {
     n_.c = std::move(c);
     n_.external = src.p;
@@ -243,7 +247,8 @@ class default_case : public select_case {
 };
 
 template <class C>
-concept a_case = std::derived_from<std::remove_cvref_t<C>, select_case> && !std::is_const_v<std::remove_reference_t<C>>;
+concept a_case =
+    std::derived_from<std::remove_cvref_t<C>, select_case> && !std::is_const_v<std::remove_reference_t<C>>;
 template <class R>
 concept case_range = requires(R& r) {
   r.data();
@@ -379,30 +384,31 @@ struct on_default_t : default_case {
   F f;
 };
 template <class H>
-concept a_handler = a_case<H> && requires(std::remove_reference_t<H>& h) { h.fire(); };
+concept a_handler = a_case<H> && requires(std::remove_reference_t<H>& h) {
+  h.fire();
+};
 
 }  // namespace detail
 
-// select waits until a case can go ahead and does it. Panics if that case sends on a closed channel. If a value's move
-// constructor throws, no case has fired and the value is where it was.
+// select waits until a case can go ahead and does it. Panics if that case sends on a closed channel. If a
+// value's move constructor throws, no case has fired and the value is where it was.
 template <select_arg... A>
-  requires(sizeof...(A) > 0 && !(detail::a_handler<A> || ...))
-selected select(A&&... cases) {
+requires(sizeof...(A) > 0 && !(detail::a_handler<A> || ...)) selected select(A&&... cases) {
   return detail::select_cases(cases...);
 }
 template <class... A>
-  requires(sizeof...(A) > 0 && !(select_arg<A> && ...))
-selected select(A&&...) {
-  static_assert((select_arg<A> && ...),
-                "gort::select takes case objects (recv_case, send_case, timeout_case, default_case), ranges of them, "
-                "or on_* handlers");
+requires(sizeof...(A) > 0 && !(select_arg<A> && ...)) selected select(A&&...) {
+  static_assert(
+      (select_arg<A> && ...),
+      "gort::select takes case objects (recv_case, send_case, timeout_case, default_case), ranges of them, "
+      "or on_* handlers");
   return {nullptr, 0};
 }
 // Waits forever.
 [[noreturn]] inline void select() { detail::block_forever(); }
 
-// Handler form: select(on_recv(c, f), on_timeout(1s, g), ...) calls the handler of the case that fired and returns its
-// result, as the common type of all handlers' results.
+// Handler form: select(on_recv(c, f), on_timeout(1s, g), ...) calls the handler of the case that fired and
+// returns its result, as the common type of all handlers' results.
 template <class T, class F>
 auto on_recv(recv_chan<T> c, F f) {
   static_assert(std::invocable<F&, std::optional<T>>,
@@ -430,8 +436,7 @@ auto on_default(F f) {
   return detail::on_default_t<F>(std::move(f));
 }
 template <class... H>
-  requires(sizeof...(H) > 0 && (detail::a_handler<H> && ...))
-auto select(H&&... h) {
+requires(sizeof...(H) > 0 && (detail::a_handler<H> && ...)) auto select(H&&... h) {
   using result = std::common_type_t<decltype(h.fire())...>;
   const selected s = detail::select_cases(h...);
   if constexpr (std::is_void_v<result>) {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bodies behind <gort/chan.hpp> and <gort/select.hpp>: memory of channels, entry into the runtime, exceptions of moves.
+// Bodies behind <gort/chan.hpp> and <gort/select.hpp>: memory of channels, entry into the runtime, exceptions
+// of moves.
 //
-// The hot paths (chan_send, chan_recv, their try_ forms, select_go) test whether the caller is on a goroutine and then
-// jump into the core: no frame, no cleanup. A foreign thread, or a goroutine that has lost its P in a system call, takes
-// the slow form with an Entry.
+// The hot paths (chan_send, chan_recv, their try_ forms, select_go) test whether the caller is on a goroutine
+// and then jump into the core: no frame, no cleanup. A foreign thread, or a goroutine that has lost its P in
+// a system call, takes the slow form with an Entry.
 #include <gort/chan.hpp>
 #include <gort/context.hpp>
 #include <gort/select.hpp>
@@ -99,7 +100,8 @@ chan_status operate(rt::UntilOp op, const context* ctx) {
   const bool send = op.kind == rt::CaseKind::send;
   if (ctx == nullptr && (op.until == rt::kForever || op.until == now_or_never.time_since_epoch().count())) {
     const bool block = op.until == rt::kForever;
-    status = toStatus(send ? rt::chansend(op.c, op.elem, block, &exc) : rt::chanrecv(op.c, op.elem, block, &exc));
+    status =
+        toStatus(send ? rt::chansend(op.c, op.elem, block, &exc) : rt::chanrecv(op.c, op.elem, block, &exc));
   } else {
     const recv_chan<> done = ctx != nullptr ? ctx->done() : recv_chan<>();
     op.cancel = done.raw();
@@ -109,7 +111,9 @@ chan_status operate(rt::UntilOp op, const context* ctx) {
   return status;
 }
 
-std::size_t blockAlign(const elem_type& type) { return type.align > alignof(Hchan) ? type.align : alignof(Hchan); }
+std::size_t blockAlign(const elem_type& type) {
+  return type.align > alignof(Hchan) ? type.align : alignof(Hchan);
+}
 
 }  // namespace
 
@@ -125,8 +129,8 @@ hchan* chan_make(const elem_type& type, std::size_t cap) {
   void* block = std::aligned_alloc(align, rt::alignUp(header + bytes, align));
   if (block == nullptr) throw std::bad_alloc();
   auto* c = static_cast<Hchan*>(block);
-  rt::chaninit(c, static_cast<char*>(block) + header, static_cast<rt::uint32>(type.size), static_cast<rt::uint32>(cap),
-               reinterpret_cast<const rt::ElemOps*>(type.ops));
+  rt::chaninit(c, static_cast<char*>(block) + header, static_cast<rt::uint32>(type.size),
+               static_cast<rt::uint32>(cap), reinterpret_cast<const rt::ElemOps*>(type.ops));
   return c;
 }
 

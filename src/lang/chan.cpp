@@ -2,28 +2,34 @@
 // Channels: send, receive, close.     (Go: chan.go)
 //
 // Invariants, under c.lock:
-//   (1) One of c.sendq and c.recvq is empty, except for an unbuffered channel on which one goroutine waits to send and to
+//   (1) One of c.sendq and c.recvq is empty, except for an unbuffered channel on which one goroutine waits to
+//   send and to
 //       receive in one select.
-//   (2) Buffered: qcount > 0 implies recvq empty of live waiters; qcount < dataqsiz implies sendq likewise. "Live": a
-//       sudog of a select that another case has won stays queued until its owner removes it; dequeue passes over it.
+//   (2) Buffered: qcount > 0 implies recvq empty of live waiters; qcount < dataqsiz implies sendq likewise.
+//   "Live": a
+//       sudog of a select that another case has won stays queued until its owner removes it; dequeue passes
+//       over it.
 //   (3) closed implies both queues empty. closed never goes back.
-//   (4) The ring's values are slots recvx .. recvx + qcount - 1 (mod dataqsiz); sendx is the slot behind them.
+//   (4) The ring's values are slots recvx .. recvx + qcount - 1 (mod dataqsiz); sendx is the slot behind
+//   them.
 //
-// A value goes straight from a sender to a waiting receiver, or from a waiting sender to a receiver, through the parked
-// side's Sudog::elem; the parked side's stack is written while it stands still, under the channel's lock. Whoever is
-// woken finds in its sudog: success (a value went over), or ticket == kRetry, or neither: the channel was closed.
+// A value goes straight from a sender to a waiting receiver, or from a waiting sender to a receiver, through
+// the parked side's Sudog::elem; the parked side's stack is written while it stands still, under the
+// channel's lock. Whoever is woken finds in its sudog: success (a value went over), or ticket == kRetry, or
+// neither: the channel was closed.
 //
 // Note [Moves that throw]
-//   The acting side runs every move. If one throws, the value stays where it was and the acting side gets the exception
-//   (ChanResult::threw). A parked peer that was already dequeued is woken with kRetry and starts again: its own value or
-//   place is untouched. One move belongs to the peer: refilling the ring from a waiting sender after a receive. If that
-//   throws, the receive has still succeeded; the sender tries again itself and gets its own exception. The next waiting
-//   sender takes the free slot, so that no sender sleeps beside a ring with room.
-//   A sender that retries queues at the end: such a type gives up the order among its waiting senders.
+//   The acting side runs every move. If one throws, the value stays where it was and the acting side gets the
+//   exception (ChanResult::threw). A parked peer that was already dequeued is woken with kRetry and starts
+//   again: its own value or place is untouched. One move belongs to the peer: refilling the ring from a
+//   waiting sender after a receive. If that throws, the receive has still succeeded; the sender tries again
+//   itself and gets its own exception. The next waiting sender takes the free slot, so that no sender sleeps
+//   beside a ring with room. A sender that retries queues at the end: such a type gives up the order among
+//   its waiting senders.
 //
-// Cost of the hot paths, instructions from call to return without lock, unlock and goready: see docs/performance.md.
-// Rejected: a lock-free ring for buffered channels (select and close need one point that orders everything; Vyukov's
-// proposal for Go ended there too).
+// Cost of the hot paths, instructions from call to return without lock, unlock and goready: see
+// docs/performance.md. Rejected: a lock-free ring for buffered channels (select and close need one point that
+// orders everything; Vyukov's proposal for Go ended there too).
 #include "lang/chan.hpp"
 
 #include "base/check.hpp"
@@ -69,7 +75,9 @@ GORT_ALWAYS_INLINE bool deliver(const Hchan& c, void* result, void* src, void* e
   return true;
 }
 
-inline void* chanbuf(const Hchan& c, uint32 i) { return static_cast<uint8*>(c.buf) + std::size_t{i} * c.elemsize; }
+inline void* chanbuf(const Hchan& c, uint32 i) {
+  return static_cast<uint8*>(c.buf) + std::size_t{i} * c.elemsize;
+}
 
 inline uint32 after(const Hchan& c, uint32 i) { return i + 1 == c.dataqsiz ? 0 : i + 1; }
 
@@ -91,8 +99,8 @@ GORT_ALWAYS_INLINE Sudog* dequeue(WaitQ& q) {
   }
 }
 
-// refill moves values of waiting senders into the ring while there is room. Returns the senders to wake, linked by
-// waittail: all have a verdict. See Note [Moves that throw] for why this is a loop.
+// refill moves values of waiting senders into the ring while there is room. Returns the senders to wake,
+// linked by waittail: all have a verdict. See Note [Moves that throw] for why this is a loop.
 Sudog* refill(Hchan& c) {
   Sudog* wake = nullptr;
   Sudog** tail = &wake;
@@ -209,7 +217,8 @@ void enqueue(WaitQ& q, Sudog* sg) {
   q.last = sg;
 }
 
-// dequeueSudog removes sg wherever it stands; a peer may have taken it out before (and lost the race for its select).
+// dequeueSudog removes sg wherever it stands; a peer may have taken it out before (and lost the race for its
+// select).
 void dequeueSudog(WaitQ& q, Sudog* sg) {
   Sudog* x = sg->prev;
   Sudog* y = sg->next;
@@ -227,8 +236,12 @@ void dequeueSudog(WaitQ& q, Sudog* sg) {
   sg->next = sg->prev = nullptr;
 }
 
-ChanResult sendLocked(Hchan& c, void* elem, void* exc, Sudog** wake) { return sendInline(c, elem, exc, wake); }
-ChanResult recvLocked(Hchan& c, void* elem, void* exc, Sudog** wake) { return recvInline(c, elem, exc, wake); }
+ChanResult sendLocked(Hchan& c, void* elem, void* exc, Sudog** wake) {
+  return sendInline(c, elem, exc, wake);
+}
+ChanResult recvLocked(Hchan& c, void* elem, void* exc, Sudog** wake) {
+  return recvInline(c, elem, exc, wake);
+}
 
 void readyPeers(Sudog* sg) { wakePeers(sg); }
 

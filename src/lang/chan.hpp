@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Channels: what the api floor and select call, and the pieces they share.     (Go: chan.go; essay in chan.cpp)
+// Channels: what the api floor and select call, and the pieces they share.     (Go: chan.go; essay in
+// chan.cpp)
 //
 // Note [Looking without the lock]
-//   An operation that may not wait first looks whether it could go ahead. For one channel a single look suffices: the
-//   channel was not ready at some moment between call and return, so "would block" is a true answer (Go argues the same
-//   in chanrecv). A closed channel never opens again: seen empty, then not closed, then it was empty and open at once.
-//   For several channels (select with default) there must be one moment at which none was ready. snapshotNotReady reads
-//   version, then the lock word, then the state of every channel, and afterwards every version again. A writer takes the
-//   lock, raises the version, changes the state, releases. Lock free after the first version read: no change that this
-//   version announces is under way. Same version at the end: none was begun. So between the two rounds all stood still.
+//   An operation that may not wait first looks whether it could go ahead. For one channel a single look
+//   suffices: the channel was not ready at some moment between call and return, so "would block" is a true
+//   answer (Go argues the same in chanrecv). A closed channel never opens again: seen empty, then not closed,
+//   then it was empty and open at once. For several channels (select with default) there must be one moment
+//   at which none was ready. snapshotNotReady reads version, then the lock word, then the state of every
+//   channel, and afterwards every version again. A writer takes the lock, raises the version, changes the
+//   state, releases. Lock free after the first version read: no change that this version announces is under
+//   way. Same version at the end: none was begun. So between the two rounds all stood still.
 #pragma once
 #include "lang/panic.hpp"
 #include "sched/proc.hpp"
@@ -27,11 +29,12 @@ enum class ChanResult : uint8 {
 void chaninit(Hchan* c, void* buf, uint32 elemsize, uint32 cap, const ElemOps* ops);
 
 // chansend sends *elem, waiting if block. Panics if c is or becomes closed. c == nullptr: waits forever.
-// elem: a T that is moved from only on ok (memcpy'd if c.ops == nullptr). exc may be nullptr if moves never throw.
-// Runs on: a goroutine's stack inside the runtime; any stack with a P if !block.   May: park.
+// elem: a T that is moved from only on ok (memcpy'd if c.ops == nullptr). exc may be nullptr if moves never
+// throw. Runs on: a goroutine's stack inside the runtime; any stack with a P if !block.   May: park.
 ChanResult chansend(Hchan* c, void* elem, bool block, void* exc);
 
-// chanrecv receives into elem: raw memory for a T if c.ops == nullptr, else a std::optional<T>. Otherwise as chansend.
+// chanrecv receives into elem: raw memory for a T if c.ops == nullptr, else a std::optional<T>. Otherwise as
+// chansend.
 ChanResult chanrecv(Hchan* c, void* elem, bool block, void* exc);
 
 // closechan closes c and wakes everybody who waits on it. Panics on nil and on a closed channel.

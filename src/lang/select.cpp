@@ -2,28 +2,32 @@
 // select.     (Go: select.go)
 //
 // A select goes through up to five phases; each may end it.
-//   look     without locks: is a case ready? Choose uniformly among those, lock that one channel, do it. With a default
-//            case and nothing ready: proof that there was one moment at which nothing was (chan.hpp, Note [Looking
-//            without the lock]), then default.
+//   look     without locks: is a case ready? Choose uniformly among those, lock that one channel, do it. With
+//   a default
+//            case and nothing ready: proof that there was one moment at which nothing was (chan.hpp, Note
+//            [Looking without the lock]), then default.
 //   choose   with all channels locked, in address order: the same again, now exact.
-//   enqueue  a sudog on each channel; arm the timer; park. The locks are released on g0, after we are off our stack.
-//   woken    by a peer, by close or by the timer: whoever wins G::selectDone. Leave the other queues, one lock at a time.
-//   retry    a peer's move threw: from the start, the deadline stays.
-// Go locks all channels for every select and walks a random permutation; we draw a random number only if two cases are
-// ready, and take one lock if there is no need to wait.
+//   enqueue  a sudog on each channel; arm the timer; park. The locks are released on g0, after we are off our
+//   stack. woken    by a peer, by close or by the timer: whoever wins G::selectDone. Leave the other queues,
+//   one lock at a time. retry    a peer's move threw: from the start, the deadline stays.
+// Go locks all channels for every select and walks a random permutation; we draw a random number only if two
+// cases are ready, and take one lock if there is no need to wait.
 //
-// Nothing is allocated: wait nodes and lock order live in the case objects. Cases of one channel stand in random order in
-// the lock order and so in its queue: a peer that comes later finds each of them first equally often.
+// Nothing is allocated: wait nodes and lock order live in the case objects. Cases of one channel stand in
+// random order in the lock order and so in its queue: a peer that comes later finds each of them first
+// equally often.
 //
 // Note [selectDone]
 //   0 open -> 1 won: by the peer or timer that will ready us; the losers pass over our sudogs.
-//   2 arming -> 0: on g0, once we are parked. 2 -> 3: the timer fired before that; then we do not park at all.
-//   Peers cannot come before the channels are unlocked, the timer can: therefore 2. A select without timer starts at 0.
+//   2 arming -> 0: on g0, once we are parked. 2 -> 3: the timer fired before that; then we do not park at
+//   all. Peers cannot come before the channels are unlocked, the timer can: therefore 2. A select without
+//   timer starts at 0.
 //
 // Note [The parked frame]
-//   selparkcommit walks the case objects while it unlocks. After the first unlock a peer may already have readied us. Our
-//   frame stays valid all the same: before leaving it we lock every channel on which a case has not fired, and the last
-//   channel that selparkcommit unlocks is one of those, or the one whose peer could only come after that unlock.
+//   selparkcommit walks the case objects while it unlocks. After the first unlock a peer may already have
+//   readied us. Our frame stays valid all the same: before leaving it we lock every channel on which a case
+//   has not fired, and the last channel that selparkcommit unlocks is one of those, or the one whose peer
+//   could only come after that unlock.
 #include "lang/select.hpp"
 
 #include "base/check.hpp"
@@ -46,12 +50,16 @@ struct Select {
   uint32 nready = 0;
   int64 deadline = kForever;
   uint64 versions = 0;
-  bool busy = false;                // some channel was locked while we looked
+  bool busy = false;  // some channel was locked while we looked
 };
 
-inline bool takesPart(const SelectCase* sc) { return sc->c != nullptr && sc->enabled && sc->kind <= CaseKind::send; }
+inline bool takesPart(const SelectCase* sc) {
+  return sc->c != nullptr && sc->enabled && sc->kind <= CaseKind::send;
+}
 
-inline bool ready(const SelectCase* sc) { return sc->kind == CaseKind::recv ? recvReady(*sc->c) : sendReady(*sc->c); }
+inline bool ready(const SelectCase* sc) {
+  return sc->kind == CaseKind::recv ? recvReady(*sc->c) : sendReady(*sc->c);
+}
 
 // choose keeps each of the ready cases seen so far with the same probability.
 inline void choose(Select& s, SelectCase* sc) {
@@ -137,7 +145,8 @@ SelectCase* mergeSorted(SelectCase* a, SelectCase* b) {
   return head;
 }
 
-// sortCases builds the lock order: n log n without recursion or memory. bins[k] holds a sorted run of 2^k cases.
+// sortCases builds the lock order: n log n without recursion or memory. bins[k] holds a sorted run of 2^k
+// cases.
 void sortCases(Select& s) {
   SelectCase* bins[32] = {};
   uint32 used = 0;
@@ -253,7 +262,8 @@ SelectCase* leaveQueues(const Select& s, const Sudog* fired) {
   return hit;
 }
 
-// parkUntilFired parks with all locks held (selparkcommit releases them). Returns the sudog that fired; nullptr: the timer.
+// parkUntilFired parks with all locks held (selparkcommit releases them). Returns the sudog that fired;
+// nullptr: the timer.
 Sudog* parkUntilFired(const Select& s, G* gp, bool hasTimer) {
   Commit commit{s.lockOrder, hasTimer};
   gp->param = nullptr;

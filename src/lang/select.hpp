@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// select over case objects, and single operations with a deadline or a cancel channel.   (Go: select.go; essay there)
+// select over case objects, and single operations with a deadline or a cancel channel.   (Go: select.go;
+// essay there)
 #pragma once
 #include "lang/chan.hpp"
 
 namespace gort::rt {
 
-// selectgo waits until a case of `list` (linked by listNext) can go ahead and does it; uniform choice among several.
-// Returns that case, its `state` set (all others idle); nullptr: a move constructor threw into *exc.
+// selectgo waits until a case of `list` (linked by listNext) can go ahead and does it; uniform choice among
+// several. Returns that case, its `state` set (all others idle); nullptr: a move constructor threw into *exc.
 // Panics when the chosen case sends on a closed channel. Without a case that can ever fire it waits forever.
 // A default_case makes it return at once; of several timer cases the earliest counts.
 // Requires: each case once in the list. `reason` is what dumps say of the waiting goroutine.
@@ -23,10 +24,10 @@ inline constexpr int64 kForever = INT64_MAX;
 // One operation, and what ends the wait for it.
 struct UntilOp {
   Hchan* c;
-  CaseKind kind;   // recv or send
-  void* elem;      // as for chansend and chanrecv
-  int64 until;     // ns on the runtime's clock; kForever
-  Hchan* cancel;   // a channel of unit whose closing cancels; nullptr: none
+  CaseKind kind;  // recv or send
+  void* elem;     // as for chansend and chanrecv
+  int64 until;    // ns on the runtime's clock; kForever
+  Hchan* cancel;  // a channel of unit whose closing cancels; nullptr: none
 };
 UntilResult chanUntil(const UntilOp& op, void* exc);
 

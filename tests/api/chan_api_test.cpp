@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The C++ side of channels: ownership of values and handles, moves that throw, views, iteration, foreign threads.
+// The C++ side of channels: ownership of values and handles, moves that throw, views, iteration, foreign
+// threads.
 #include <atomic>
 #include <memory>
 #include <stdexcept>
@@ -159,9 +160,7 @@ TEST_F(Values, HandlesCompareByChannelAndMovedFromIsNil) {
 TEST_F(Values, CloseGuardClosesAtTheEndOfTheScopeAlsoByException) {
   gort::block_on([] {
     auto c = gort::make_chan<int>();
-    {
-      auto g = c.close_on_exit();
-    }
+    { auto g = c.close_on_exit(); }
     EXPECT_EQ(c.recv(), std::nullopt);
     auto d = gort::make_chan<int>();
     try {

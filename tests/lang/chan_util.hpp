@@ -13,9 +13,11 @@
 namespace chantest {
 
 // GO_TEST(Suite, Name) { body } runs its body as a goroutine.
-#define GO_TEST(suite, name)                                       \
-  static void suite##_##name##_body();                             \
-  TEST(suite, name) { gort::block_on([] { suite##_##name##_body(); }); } \
+#define GO_TEST(suite, name)                         \
+  static void suite##_##name##_body();               \
+  TEST(suite, name) {                                \
+    gort::block_on([] { suite##_##name##_body(); }); \
+  }                                                  \
   static void suite##_##name##_body()
 
 // seed comes from GORT_SEED or from the system; printed, so that a failure can be repeated.

@@ -416,7 +416,8 @@ GO_TEST(Select, WaitersOnOneChannelTwiceAreChosenUniformly) {
   EXPECT_NEAR(first, kTrials / 2, 6 * std::sqrt(kTrials * 0.25));
 }
 
-// TestSelectDuplicateChannel: a case that lost on a channel that stands twice in one select must leave the queue intact.
+// TestSelectDuplicateChannel: a case that lost on a channel that stands twice in one select must leave the
+// queue intact.
 GO_TEST(Select, ADuplicateChannelDoesNotCutItsQueue) {
   auto c = gort::make_chan<int>(), d = gort::make_chan<int>(), e = gort::make_chan<int>();
   gort::wait_group wg;
@@ -474,7 +475,8 @@ GO_TEST(Select, FourChannelsUnderFireFromSendsAndSelects) {
 // doubleselect.go: one value goes to exactly one of the senders' cases.
 GO_TEST(Select, OneSelectFiresExactlyOneCase) {
   constexpr int kValues = 20000;
-  auto c1 = gort::make_chan<int>(), c2 = gort::make_chan<int>(), c3 = gort::make_chan<int>(), c4 = gort::make_chan<int>();
+  auto c1 = gort::make_chan<int>(), c2 = gort::make_chan<int>(), c3 = gort::make_chan<int>(),
+       c4 = gort::make_chan<int>();
   auto done = gort::make_chan<>();
   auto merged = gort::make_chan<int>();
   gort::go([=] {
@@ -530,35 +532,33 @@ GO_TEST(Select, ASelectThatFiredElsewhereLeavesTheOtherQueueIntact) {
 // select7.go: every form of receive meets every form of send.
 GO_TEST(Select, EveryFormOfReceiveMeetsEveryFormOfSend) {
   using Chan = gort::chan<int>;
-  void (*sends[])(const Chan&) = {
-      [](const Chan& c) { c.send(1); },
-      [](const Chan& c) {
-        gort::send_case put{c, 1};
-        (void)gort::select(put);
-      },
-      [](const Chan& c) {
-        auto never = gort::make_chan<int>();
-        gort::send_case put{c, 1}, other{never, 2};
-        EXPECT_EQ(gort::select(put, other), put);
-      },
-      [](const Chan& c) { EXPECT_EQ(c.send_for(10s, 1), gort::chan_status::ok); },
-      [](const Chan& c) {
-        while (!c.try_send(1)) gort::yield();
-      }};
-  int (*receives[])(const Chan&) = {
-      [](const Chan& c) { return *c.recv(); },
-      [](const Chan& c) {
-        gort::recv_case get{c};
-        (void)gort::select(get);
-        return *get;
-      },
-      [](const Chan& c) {
-        auto never = gort::make_chan<int>();
-        gort::recv_case get{c}, other{never};
-        EXPECT_EQ(gort::select(get, other), get);
-        return *get;
-      },
-      [](const Chan& c) { return *c.recv_for(10s); }};
+  void (*sends[])(const Chan&) = {[](const Chan& c) { c.send(1); },
+                                  [](const Chan& c) {
+                                    gort::send_case put{c, 1};
+                                    (void)gort::select(put);
+                                  },
+                                  [](const Chan& c) {
+                                    auto never = gort::make_chan<int>();
+                                    gort::send_case put{c, 1}, other{never, 2};
+                                    EXPECT_EQ(gort::select(put, other), put);
+                                  },
+                                  [](const Chan& c) { EXPECT_EQ(c.send_for(10s, 1), gort::chan_status::ok); },
+                                  [](const Chan& c) {
+                                    while (!c.try_send(1)) gort::yield();
+                                  }};
+  int (*receives[])(const Chan&) = {[](const Chan& c) { return *c.recv(); },
+                                    [](const Chan& c) {
+                                      gort::recv_case get{c};
+                                      (void)gort::select(get);
+                                      return *get;
+                                    },
+                                    [](const Chan& c) {
+                                      auto never = gort::make_chan<int>();
+                                      gort::recv_case get{c}, other{never};
+                                      EXPECT_EQ(gort::select(get, other), get);
+                                      return *get;
+                                    },
+                                    [](const Chan& c) { return *c.recv_for(10s); }};
   for (auto* send : sends) {
     for (auto* receive : receives) {
       for (std::size_t cap : {0, 1}) {
