@@ -254,7 +254,8 @@ TEST_F(Values, AThrowingSendToAWaitingReceiverLetsItWaitOn) {
   gort::block_on([] {
     auto c = gort::make_chan<Moody>();
     auto got = gort::make_chan<int>();
-    gort::go([=] { got.send(c.recv()->value); });
+    gort::wait_group wg;
+    wg.go([=] { got.send(c.recv()->value); });
     settle();
     Moody m(5);
     Moody::failures = 1;
@@ -262,6 +263,7 @@ TEST_F(Values, AThrowingSendToAWaitingReceiverLetsItWaitOn) {
     EXPECT_EQ(m.value, 5);
     c.send(std::move(m));
     EXPECT_EQ(got.recv(), 5);
+    wg.wait();
   });
 }
 
@@ -283,7 +285,8 @@ TEST_F(Values, AWaitingSenderWhoseRefillThrowsTriesItselfAndGetsItsOwnException)
     auto c = gort::make_chan<Moody>(1);
     c.send(Moody(1));
     auto outcome = gort::make_chan<std::string>(1);
-    gort::go([=] {
+    gort::wait_group wg;
+    wg.go([=] {
       Moody m(2);
       try {
         c.send(std::move(m));
@@ -298,6 +301,7 @@ TEST_F(Values, AWaitingSenderWhoseRefillThrowsTriesItselfAndGetsItsOwnException)
     auto first = c.recv();
     EXPECT_EQ(first->value, 1) << "a refill that throws is not the receiver's business";
     EXPECT_EQ(outcome.recv(), "threw, value 2");
+    wg.wait();
     EXPECT_EQ(c.len(), 0u);
   });
 }
@@ -324,7 +328,8 @@ TEST_F(Values, AThrowingPeerLetsAParkedSelectWaitOn) {
   gort::block_on([] {
     auto c = gort::make_chan<Moody>(), idle = gort::make_chan<Moody>();
     auto got = gort::make_chan<int>();
-    gort::go([=] {
+    gort::wait_group wg;
+    wg.go([=] {
       gort::recv_case get{c}, other{idle};
       const bool hit = gort::select(get, other) == get;
       got.send(hit ? get->value : -2);
@@ -335,6 +340,7 @@ TEST_F(Values, AThrowingPeerLetsAParkedSelectWaitOn) {
     EXPECT_THROW(c.send(std::move(m)), std::runtime_error);
     c.send(std::move(m));
     EXPECT_EQ(got.recv(), 9);
+    wg.wait();
   });
 }
 
