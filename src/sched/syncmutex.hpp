@@ -103,7 +103,7 @@ class SyncMutex {
     // Leave starvation mode: it costs a switch for each lock. Two goroutines would otherwise alternate for
     // ever.
     if (!starving || old < 2 * kWaiter) delta -= kStarving;
-    state.fetchAdd(delta, Order::acquire);
+    state.fetchAdd(delta, Order::relaxed);  // the token that was handed over carries the order
   }
 };
 

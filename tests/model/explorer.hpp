@@ -43,7 +43,7 @@ struct Options {
   int preemptions = 2;
   int staleReads = 3;      // loads per execution that may return other than the newest store
   int spurious = 1;        // futex sleeps per execution that may end without a wake-up
-  int rereads = 2;         // how often one thread may return to the same stale store
+  int rereads = 3;         // how often one thread may return to the same stale store
   int maxSteps = 1500;     // more is a livelock
   bool livelockFails = true;   // false: executions that reach maxSteps are cut off and counted
   double maxSeconds = 60;

@@ -135,7 +135,7 @@ def read_list():
     for number, line in enumerate((HERE / "mutations.txt").read_text().splitlines(), 1):
         if not line.strip() or line.startswith("#"):
             continue
-        cols = [c.strip() for c in line.split(" | ")]
+        cols = [c.strip(" ") if i < 4 else c.replace("\\|", "|") for i, c in enumerate((line + " ").split(" | "))]
         if cols[0] == "exempt":
             exempts.setdefault((cols[1], cols[2]), []).append((cols[3], cols[4]))
         else:
@@ -164,7 +164,8 @@ def missing_macros(mutations):
     listed = {(m.model, m.number) for m in mutations if m.kind == "macro"}
     for src in sorted(HERE.glob("*_model.cpp")):
         model = src.name[: -len("_model.cpp")]
-        used = {int(n) for n in re.findall(r"GORT_(?:MUT|ORD)\((\d+)", src.read_text())}
+        text = src.read_text() + (HERE / "sema.hpp").read_text() * (model == "sema")
+        used = {int(n) for n in re.findall(r"GORT_(?:MUT|ORD)\((\d+)", text)}
         for n in sorted(used - {k for m, k in listed if m == model}):
             out.append(Mutation("stale", model, "macro %d" % n, why="not in mutations.txt"))
         for n in sorted({k for m, k in listed if m == model} - used):
