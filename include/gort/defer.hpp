@@ -259,15 +259,16 @@ class frame {
   template <bool Recovers, class C>
   void add(C c) {
     using node = call<C>;
-    node* n;
-    const std::size_t at = (used_ + alignof(node) - 1) & ~(alignof(node) - 1);
-    const bool heap = alignof(node) > alignof(std::max_align_t) || at + sizeof(node) > kRoom;
-    if (heap) {
-      n = new node(std::move(c));
-    } else {
-      n = ::new (static_cast<void*>(room_ + at)) node(std::move(c));
-      used_ = at + sizeof(node);
+    node* n = nullptr;
+    if constexpr (sizeof(node) <= kRoom && alignof(node) <= alignof(std::max_align_t)) {
+      const std::size_t at = (used_ + alignof(node) - 1) & ~(alignof(node) - 1);
+      if (at + sizeof(node) <= kRoom) {
+        n = ::new (static_cast<void*>(room_ + at)) node(std::move(c));
+        used_ = at + sizeof(node);
+      }
     }
+    const bool heap = n == nullptr;
+    if (heap) n = new node(std::move(c));
     n->op = node::operate;
     n->recovers = Recovers;
     n->heap = heap;

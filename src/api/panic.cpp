@@ -87,7 +87,15 @@ struct ValuePanic : rt::Panic {
 void print_value(const rt::Panic& p, rt::Printer& w) {
   const detail::value_ops& ops = *static_cast<const ValuePanic&>(p).ops;
   if (ops.describe != nullptr) {
-    write(w, ops.describe(p.value));
+    try {
+      write(w, ops.describe(p.value));
+    } catch (panic_unwind&) {
+      throw;
+    } catch (...) {
+      w << '(';
+      w.write(ops.type.data(), ops.type.size());
+      w << ") " << p.value << " [exception while printing]";
+    }
   } else if (ops.kind == detail::value_kind::opaque) {
     w << '(';
     w.write(ops.type.data(), ops.type.size());
@@ -322,9 +330,11 @@ bool run_frame(frame_core* fc, void (*body)(void*), void* arg) {
 void goroutine_root(void (*fn)(void*), void* arg) {
   try {
     fn(arg);
+    return;
   } catch (panic_unwind& u) {
     if (!panic_unwind::access::arrive(u, nullptr)) die("a panic's unwinding outlived the gort::func it was aimed at");
   }
+  rt::goexit0m();  // not a return: the main goroutine's end would end the process
 }
 
 namespace {
@@ -367,9 +377,7 @@ void on_terminate() {
 }  // namespace
 
 void panic_init() {
-  static bool done = false;
-  if (done) return;
-  done = true;
+  if (rt::unwindHooks.throwUnwind != nullptr) return;
   rt::unwindHooks.throwUnwind = throw_unwind_hook;
   previousTerminate = std::set_terminate(on_terminate);
 }
@@ -447,3 +455,6 @@ void panic_info::repanic() const {
 
 }  // namespace GORT_ABI
 }  // namespace gort
+
+// gort_api_boot is called by boot() when this floor is linked.
+extern "C" void gort_api_boot() { gort::detail::panic_init(); }

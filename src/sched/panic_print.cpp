@@ -28,6 +28,13 @@ bool startsWith(const char* s, const char* prefix) {
   return true;
 }
 
+bool contains(const char* s, const char* what) {
+  for (; *s != 0; ++s) {
+    if (startsWith(s, what)) return true;
+  }
+  return false;
+}
+
 const char* statusString(GStatus s) {
   switch (s) {
     case GStatus::Gidle: return "idle";
@@ -257,9 +264,11 @@ void goroutineheader(Printer& w, const G* gp, const TraceLevel& t) {
 
 bool frameHidden(const char* name) {
   static constexpr const char* kPrefixes[] = {
-      "gort::rt::", "gort::detail::", "gort::(anonymous", "gort::swallowed", "gort_",         "std::__",       "std::invoke", "std::apply",
-      "std::terminate", "__cxa_",     "__cxxabiv1::",  "__gxx_",        "__gnu_cxx::", "_Unwind_",
-      "std::rethrow_exception", "__libc_start", "__clang_call_terminate", "gort::panic_unwind::",
+      "gort::rt::",       "gort::detail::",       "gort::(anonymous", "gort::swallowed",      "gort::run<",
+      "gort::go<",        "gort::func<",          "gort::block_on<",  "gort::panic_unwind::", "gort_",
+      "std::__",          "std::invoke",          "std::apply",       "std::terminate",       "std::rethrow_exception",
+      "__cxa_",           "__cxxabiv1::",         "__gxx_",           "__gnu_cxx::",          "_Unwind_",
+      "__libc_start",     "__clang_call_terminate",
   };
   for (const char* p : kPrefixes) {
     if (startsWith(name, p)) return true;
@@ -271,6 +280,14 @@ namespace {
 
 // isPanicEntry: the public function that raised; where it stands first, the interesting frame is the next one.
 bool isPanicEntry(const char* name) { return startsWith(name, "gort::panic") || startsWith(name, "gort::goexit"); }
+
+// isPlumbing: unnamed functions of the library itself, which inlined frames show without their scope.
+bool isPlumbing(const Frame& f, const char* name) {
+  if (f.file == nullptr || !(startsWith(name, "operator()") || startsWith(name, "_FUN") || contains(name, "{lambda}"))) {
+    return false;
+  }
+  return contains(f.file, "include/gort/") || contains(f.file, "src/api/");
+}
 
 void printFrame(Printer& w, const Frame& f, const char* name, uintptr pc) {
   w << (f.func == nullptr ? "?" : name) << "(...)\n\t";
@@ -295,7 +312,7 @@ unsigned printPc(Printer& w, uintptr pc, const TraceLevel& t, bool nothingYet) {
     name[0] = 0;
     if (frames[i].func != nullptr) funcName(frames[i].func, name, sizeof name);
     if (t.level < 2) {
-      if (frameHidden(name)) continue;
+      if (frameHidden(name) || isPlumbing(frames[i], name)) continue;
       if (nothingYet && shown == 0 && isPanicEntry(name)) continue;
     }
     printFrame(w, frames[i], name, pc);
@@ -349,11 +366,39 @@ bool callSite(Regs r, const StackBounds& stack, CallSite& out) {
   return false;
 }
 
+namespace {
+
+// goStatement finds the user's function around gopc: the innermost frame that is not the library's. False: none.
+bool goStatement(uintptr gopc, Frame& out, char* name, std::size_t cap) {
+  constexpr unsigned kMaxInlined = 24;
+  Frame frames[kMaxInlined];
+  const unsigned n = gopc != 0 ? symbolize(gopc - 1, frames, kMaxInlined) : 0;
+  for (unsigned i = 0; i < n; ++i) {
+    if (frames[i].func == nullptr) continue;
+    funcName(frames[i].func, name, cap);
+    if (startsWith(name, "gort::") || frameHidden(name)) continue;
+    out = frames[i];
+    return true;
+  }
+  return false;
+}
+
+}  // namespace
+
 void printcreatedby(Printer& w, const G* gp) {
-  if (gp->where.file == nullptr) return;
-  w << "created by " << (gp->where.function != nullptr ? gp->where.function : "?");
+  Frame f;
+  char name[kNameBytes];
+  const bool found = goStatement(gp->gopc, f, name, sizeof name);
+  if (!found && gp->where.file == nullptr) return;
+  w << "created by " << (found ? name : gp->where.function != nullptr ? gp->where.function : "?");
   if (gp->parentGoid != 0) w << " in goroutine " << gp->parentGoid;
-  w << "\n\t" << gp->where.file << ':' << gp->where.line << '\n';
+  if (!found || f.file == nullptr) {
+    w << "\n\t" << (gp->where.file != nullptr ? gp->where.file : "?") << ':' << gp->where.line << '\n';
+    return;
+  }
+  w << "\n\t" << f.file << ':' << f.line;
+  if (f.entry != 0) w << " +" << Hex{gp->gopc - f.entry};
+  w << '\n';
 }
 
 void tracebackG(Printer& w, const G* gp, const TraceLevel& t) {

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// How panic prints its argument: Go's forms.   Origin: Go runtime/panic_test.go.
+// EXIT: 2
+// STDERR: \Apanic: \(point\) 0x[0-9a-f]+\n\ngoroutine 1 \[running\]:
+#include <gort/gort.hpp>
+
+enum class shape { flat, round = 3 };
+struct point {
+  int x, y;
+};
+int main() {
+  return gort::run([] {
+    [[maybe_unused]] shape s{};
+    [[maybe_unused]] point p{};
+    gort::panic(point{1, 2});
+  });
+}
