@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/dialect.hpp"
 #include "lang/panic.hpp"
 #include "sched/boot.hpp"
 #include "sched/proc.hpp"
@@ -258,7 +259,7 @@ syscall_scope::~syscall_scope() {
 
 }  // namespace detail
 
-void yield() noexcept {
+GORT_JUMP_RETURN void yield() noexcept {
   rt::G* gp = rt::getg();
   if (gp == nullptr || gp->foreign) return;
   rt::Entry e;

@@ -17,3 +17,12 @@
 #define GORT_NOINLINE __attribute__((noinline))
 #define GORT_COLD __attribute__((noinline, cold))
 #define GORT_ALWAYS_INLINE inline __attribute__((always_inline))
+
+// GORT_JUMP_RETURN: the function returns by an indirect jump. After a switch of stacks the CPU's return-address predictor
+// holds the other goroutine's callers, so every `ret` on the way out is mispredicted (6 to 10 ns); the predictor of
+// indirect jumps learns the pattern. For the functions between a switch and the user's code.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define GORT_JUMP_RETURN __attribute__((function_return("thunk-extern")))
+#else
+#define GORT_JUMP_RETURN
+#endif

@@ -55,6 +55,7 @@ constinit Atomic<M*> allm{nullptr};
 constinit P** allp = nullptr;
 constinit int32 gomaxprocs = 0;
 constinit int32 ncpu = 1;
+constinit bool scanPhase = false;
 
 namespace {
 
@@ -64,8 +65,6 @@ constexpr int32 kGFreeLocalMax = 64, kGFreeBatch = 32;
 constexpr uint32 kStealTries = 4;
 constexpr uint32 kTimerTick = 8;       // a busy P reads the clock for its timers every so many switches
 constexpr std::size_t kMaxClosure = 8 << 10;
-
-constinit bool scanPhase = false;  // a collector scans stacks; changes only while the world is stopped
 
 // allgs: a directory of chunks, so that it grows without moving and is read without a lock.
 constexpr uint64 kAllgChunk = 8192, kAllgDir = 8192;
@@ -89,18 +88,17 @@ constinit Atomic<int64> abandonedCount{0};  // goroutines of older epochs that n
 
 }  // namespace
 
-// casgstatus moves gp along one edge of Note [G status edges].  Requires: the caller owns gp.
-void casgstatus(G* gp, GStatus oldval, GStatus newval) {
-  const auto want = static_cast<uint32>(oldval), next = static_cast<uint32>(newval);
+// checkEdge is casgstatus's debug half.
+void checkEdge([[maybe_unused]] const G* gp, [[maybe_unused]] GStatus oldval, [[maybe_unused]] GStatus newval) {
 #if GORT_DEBUG
   GORT_CHECK(legalEdge(oldval, newval), "casgstatus: bad incoming values");
-  GORT_CHECK((gp->atomicstatus.load(Order::relaxed) & ~0x1000u) == want, "casgstatus: unexpected status");
+  GORT_CHECK((gp->atomicstatus.load(Order::relaxed) & ~0x1000u) == static_cast<uint32>(oldval),
+             "casgstatus: unexpected status");
 #endif
-  if (GORT_LIKELY(!scanPhase)) {
-    gp->atomicstatus.store(next, Order::release);
-    return;
-  }
-  while (!gp->atomicstatus.cas(want, next)) os::procyield(10);
+}
+
+void casgstatusScan(G* gp, GStatus oldval, GStatus newval) {
+  while (!gp->atomicstatus.cas(static_cast<uint32>(oldval), static_cast<uint32>(newval))) os::procyield(10);
 }
 
 uint32 readgstatus(const G* gp) { return gp->atomicstatus.load(Order::acquire); }
@@ -445,11 +443,11 @@ G* gopreempt_m(G* gp) { return goschedImpl(gp, false); }
 
 }  // namespace
 
-void mcall(G* (*fn)(G*)) { switchAway(fn); }
+GORT_JUMP_RETURN void mcall(G* (*fn)(G*)) { switchAway(fn); }
 
 void systemstack(void (*fn)(void*), void* arg) { gort_systemstack(fn, arg); }
 
-void gopark(bool (*unlockf)(G*, void*), void* lockp, WaitReason reason) {
+GORT_JUMP_RETURN void gopark(bool (*unlockf)(G*, void*), void* lockp, WaitReason reason) {
   G* gp = getg();
   M* mp = gp->m;
   GORT_DCHECK(gp != mp->g0, "gopark on the system stack");
@@ -478,8 +476,8 @@ void goready(G* gp) { readyWithNext(gp, true); }
 
 // Gosched differs from Go's in one point: the goroutine goes to the end of this P's queue, not of the global one; the
 // 1/61 tick keeps the global queue served, and a yield stays free of the global lock.
-void Gosched() { switchAway(gosched_m); }
-void goyield() { switchAway(gosched_m); }
+GORT_JUMP_RETURN void Gosched() { switchAway(gosched_m); }
+GORT_JUMP_RETURN void goyield() { switchAway(gosched_m); }
 
 void checkPreempt() {
   G* gp = getg();

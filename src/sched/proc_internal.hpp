@@ -14,7 +14,18 @@
 namespace gort::rt {
 
 // ---- proc.cpp
-void casgstatus(G* gp, GStatus oldval, GStatus newval);
+extern bool scanPhase;                           // a collector scans stacks; changes only while the world is stopped
+void checkEdge(const G* gp, GStatus oldval, GStatus newval);
+void casgstatusScan(G* gp, GStatus oldval, GStatus newval);
+// casgstatus moves gp along one edge of Note [G status edges] in proc.cpp.   Requires: the caller owns gp.
+GORT_ALWAYS_INLINE void casgstatus(G* gp, GStatus oldval, GStatus newval) {
+  if constexpr (kDebug) checkEdge(gp, oldval, newval);
+  if (GORT_LIKELY(!scanPhase)) {
+    gp->atomicstatus.store(static_cast<uint32>(newval), Order::release);
+  } else {
+    casgstatusScan(gp, oldval, newval);
+  }
+}
 G* malg(uint8 stackClass);                       // a new G with a stack, in allgs, Gdead; nullptr: out of memory
 void allgadd(G* gp);
 bool runqput(P* pp, G* gp, bool next);           // returns whether it ended in a read-modify-write (fenceAfterRmw)

@@ -243,6 +243,20 @@ gort_leaveg0:
 	.cfi_endproc
 	.size	gort_leaveg0, .-gort_leaveg0
 
+// Where functions marked GORT_JUMP_RETURN return through (the compiler fixes the name).   Clobbers: rcx.
+	.globl	__x86_return_thunk
+	.hidden	__x86_return_thunk
+	.type	__x86_return_thunk, @function
+	.p2align 4
+__x86_return_thunk:
+	.cfi_startproc
+	popq	%rcx
+	.cfi_def_cfa_offset 0
+	.cfi_register %rip, %rcx
+	jmp	*%rcx
+	.cfi_endproc
+	.size	__x86_return_thunk, .-__x86_return_thunk
+
 // The one thread-local word of the runtime: the current goroutine.
 	.section .tbss,"awT",@nobits
 	.globl	gort_tls_g
