@@ -12,8 +12,8 @@
 //
 // RUN:
 // STDOUT: \Acollect: both sensors run\n
-// STDOUT: ^alarm: nothing heard for 150 ms$
 // STDOUT: ^archive: door \d$
+// STDOUT: ^alarm: nothing heard for 150 ms$
 // STDOUT: ^collect: sensors are closed, 0 readings left over$
 // STDOUT: ^archived 8 of 8 readings, 1 alarm$
 #include <gort/gort.hpp>
