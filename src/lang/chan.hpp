@@ -61,7 +61,7 @@ inline bool recvReady(const Hchan& c) {
 
 // beginChange announces a change to those who look without the lock. Requires: c.lock.
 inline void beginChange(Hchan& c) {
-  c.version.store(c.version.load(Order::relaxed) + 1, Order::relaxed);
+  c.version.store(c.version.load(Order::relaxed) + 1, Order::release);  // who sees it sees the lock taken
   fence(Order::release);  // the version before the change; partner: snapshotNotReady
 }
 

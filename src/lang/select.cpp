@@ -213,8 +213,7 @@ bool selparkcommit(G* gp, void* arg) {
   const Commit commit = *static_cast<Commit*>(arg);
   bool park = true;
   if (commit.hasTimer && !gp->selectDone.cas(kDoneArming, kDoneOpen)) {
-    gp->selectDone.store(kDoneWon);  // fired early: no peer may win any more
-    park = false;
+    park = false;  // fired early; kDoneFiredEarly keeps peers from winning
   }
   selunlock(commit.lockOrder);
   return park;

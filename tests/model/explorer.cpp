@@ -845,6 +845,7 @@ void Lock::unlock(Site at) {
 Parker::Parker(Site at) : token_(0, at) { token_.named("parker"); }
 
 void Parker::announce(Site at) {
+  point(at);
   if (state_ != 0) failAt("park of a goroutine that is not running", at);
   state_ = 1;
   if (ex.tracing) trace(at, "park: waiting");

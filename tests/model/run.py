@@ -210,6 +210,8 @@ def run_mutant(mutation, options):
     finally:
         if mutation.kind == "header":
             shutil.rmtree(mutant_dir(mutation), ignore_errors=True)
+    if code in (-6, -11):
+        return True, "crashed, signal %d" % -code, text
     if code not in (0, 1):
         raise Broken("exit status %d\n%s" % (code, text[-2000:]))
     killed = re.search(r"^KILLED by (.*)$", text, re.M)
