@@ -65,12 +65,19 @@ template <class C, class D>
 clock::time_point to_tp(std::chrono::time_point<C, D> t) noexcept {
   if constexpr (std::same_as<C, clock>) {
     return clock::time_point(to_ns(t.time_since_epoch()));
-  } else if constexpr (std::same_as<C, std::chrono::system_clock>) {
-    const clock::duration at = to_ns(t.time_since_epoch());
-    if (at == clock::duration::max()) return clock::time_point::max();
-    return deadline_after(at - wall_clock::now().time_since_epoch());
   } else {
-    return deadline_after(to_ns(t - C::now()));
+    const clock::duration at = to_ns(t.time_since_epoch());
+    clock::duration from{};
+    if constexpr (std::same_as<C, std::chrono::system_clock>) {
+      from = wall_clock::now().time_since_epoch();  // virtual under sim
+    } else {
+      from = to_ns(C::now().time_since_epoch());
+    }
+    std::int64_t left = 0;
+    if (__builtin_sub_overflow(at.count(), from.count(), &left))
+      left = at.count() < 0 ? INT64_MIN : INT64_MAX;
+    if (at == clock::duration::max()) left = INT64_MAX;
+    return deadline_after(clock::duration(left));
   }
 }
 
