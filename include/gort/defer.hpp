@@ -167,7 +167,8 @@ struct frame_core {
   frame_call* top;
   void* g;
   void* panic_at_entry;
-  bool goexit_after, closed;
+  bool goexit_after, closed, in_body, jumped;
+  std::uintptr_t body_frame;
 };
 // run_frame runs body(arg) as a Go function. True: it returned; false: it panicked and was recovered.
 GORT_API bool run_frame(frame_core* f, void (*body)(void*), void* arg);

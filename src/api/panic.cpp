@@ -200,6 +200,7 @@ namespace {
 
 // throw_unwind starts unwinding to `target` (nullptr: the goroutine's root).
 [[noreturn]] void throw_unwind(rt::FuncFrame* target, const rt::Panic& p) {
+  if (target != nullptr) unwind_fast(*target, rt::callerRegs());
   void* room = abi::__cxa_allocate_exception(sizeof(panic_unwind));
   panic_unwind::access::make(room, target, p);
   abi::__cxa_throw(room, const_cast<std::type_info*>(&typeid(panic_unwind)), panic_unwind::access::destroy);
@@ -207,9 +208,17 @@ namespace {
 
 void throw_unwind_hook(rt::FuncFrame* target, const rt::Panic& p) { throw_unwind(target, p); }
 
-[[noreturn]] void raise(rt::Panic& p, location where) {
+// raise has a twin without Entry: a frame without anything to clean up can be passed the short way.
+[[noreturn]] GORT_NOINLINE void raise_outside(rt::Panic& p) {
   rt::Entry entry;
+  rt::gopanic(p);
+  throw_unwind(p.target, p);
+}
+
+[[noreturn]] void raise(rt::Panic& p, location where) {
   p.where = to_location(where);
+  const rt::G* gp = rt::getg();
+  if (gp == nullptr || gp->m->p == nullptr) raise_outside(p);
   rt::gopanic(p);
   throw_unwind(p.target, p);
 }
@@ -288,14 +297,17 @@ bool run_frame(frame_core* fc, void (*body)(void*), void* arg) {
   rt::FuncFrame& f = frame_of(fc);
   if (rt::getg() == nullptr) rt::Entry attach;
   rt::frameBegin(f);
+  f.bodyFrame = reinterpret_cast<rt::uintptr>(__builtin_frame_address(0));
   bool started = false, returned = false;
   std::exception_ptr pending;
   for (;;) {
     try {
       if (!started) {
         started = true;
+        f.inBody = true;
         body(arg);
-        returned = true;
+        f.inBody = false;
+        returned = !f.jumped;
       }
       if (pending != nullptr) {
         rt::Panic p;
@@ -307,14 +319,14 @@ bool run_frame(frame_core* fc, void (*body)(void*), void* arg) {
       rt::frameCalls(f);
       break;
     } catch (panic_unwind& u) {
-      returned = false;
+      f.inBody = returned = false;
       if (!panic_unwind::access::arrive(u, &f)) {
         rt::frameAbandon(f);
         throw;
       }
       pending = nullptr;
     } catch (...) {
-      returned = false;
+      f.inBody = returned = false;
       pending = std::current_exception();
       rt::frameArrived(f);
     }

@@ -59,6 +59,10 @@ struct FuncFrame {
   Panic* panicAtEntry = nullptr;
   bool goexitAfter = false;       // a goexit was under way above this frame: it continues when the frame ends
   bool closed = false;            // has begun to end: takes no more calls
+  // for the short way of unwinding (src/api/panic_fast.cpp)
+  bool inBody = false;            // run_frame is in its call of the body
+  bool jumped = false;            // that call was ended from outside
+  uintptr bodyFrame = 0;          // frame address of run_frame
 };
 
 // Panic is one panic (or goexit) in progress, on the stack of who raised it.
