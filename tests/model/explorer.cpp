@@ -335,14 +335,23 @@ bool standStill() {
   return true;
 }
 
-int runnable(Thread** out, bool yieldedToo) {
+int runnable(Thread** out) {
   int n = 0;
-  if (ex.cur->state == State::kRunnable && (yieldedToo || !ex.cur->yielded)) out[n++] = ex.cur;
+  if (ex.cur->state == State::kRunnable && !ex.cur->yielded) out[n++] = ex.cur;
   for (int i = 0; i < ex.nthreads; ++i) {
     Thread& t = ex.threads[i];
-    if (&t != ex.cur && t.state == State::kRunnable && (yieldedToo || !t.yielded)) out[n++] = &t;
+    if (&t != ex.cur && t.state == State::kRunnable && !t.yielded) out[n++] = &t;
   }
   return n;
+}
+
+// nextYielding is the one to go on when all who can run yield: in turn, so that none starves.
+Thread* nextYielding() {
+  for (int k = 1; k <= ex.nthreads; ++k) {
+    Thread& t = ex.threads[(ex.cur->id + k) % ex.nthreads];
+    if (t.state == State::kRunnable) return &t;
+  }
+  return nullptr;
 }
 
 // reschedule lets some thread go on, the current one included if it can.
@@ -350,13 +359,12 @@ void reschedule(bool free) {
   const bool canStay = ex.cur->state == State::kRunnable && !ex.cur->yielded;
   if (canStay && !free && ex.preemptions >= ex.opt.preemptions) return;
   Thread* cand[kMaxThreads];
-  int n = runnable(cand, false);
-  if (n == 0) n = runnable(cand, true);
-  if (n == 0) {
+  const int n = runnable(cand);
+  Thread* to = n > 0 ? cand[pick(n, 2)] : nextYielding();
+  if (to == nullptr) {
     if (!standStill() && !expireTimer()) deadlock();
-    n = runnable(cand, true);
+    to = nextYielding();
   }
-  Thread* to = cand[pick(n, 2)];
   if (to == ex.cur) return;
   if (canStay && !free) ++ex.preemptions;
   Thread* from = ex.cur;
@@ -364,13 +372,17 @@ void reschedule(bool free) {
   switchContext(from->ctx, to->ctx);
 }
 
+// changed says that yielding threads may find something new.
+void changed() {
+  for (int i = 0; i < ex.nthreads; ++i) {
+    if (i != ex.cur->id) ex.threads[i].yielded = false;
+  }
+}
+
 // point is the moment before an operation at which any thread may go on; then the operation is one step of this one.
 Thread& point(const Site& at) {
   reschedule(false);
   Thread& t = *ex.cur;
-  for (int i = 0; i < ex.nthreads; ++i) {
-    if (i != t.id) ex.threads[i].yielded = false;
-  }
   t.yielded = false;
   t.tick();
   if (++ex.steps > ex.opt.maxSteps) {
@@ -396,6 +408,7 @@ void fiberMain() {
   delete t.body;
   t.body = nullptr;
   t.state = State::kDone;
+  changed();
   if (t.id == 0) {
     for (int i = 1; i < ex.nthreads && !ex.quiescent; ++i) {
       if (ex.threads[i].state != State::kDone) failAt("the scenario ended before its threads: joinAll missing", {});
@@ -492,6 +505,7 @@ void append(Location& loc, Thread& t, uint64_t v, Order o, bool rmw) {
   s.rel = isRelease(o) ? t.cur : t.relFence;
   if (rmw) s.rel.join(loc.stores.back().rel);                  // release sequence
   loc.stores.push_back(s);
+  changed();
 }
 
 std::string ordered(const char* op, Order o) { return std::string(".") + op + "(" + orderName(o) + ")"; }
@@ -670,6 +684,7 @@ void raceCheck(PlainState* p, int other, const VC& when, const Site& whenAt, con
 void plainRead(PlainState* p, Site at) {
   if (!p->live) failAt("use of " + nameOf(p) + " after its end of life", at);
   if (ex.tracing) trace(at, "read " + nameOf(p));
+  ex.cur->tick();                                              // later than any release before it
   raceCheck(p, p->writer, p->written, p->writeAt, "read here, write", at);
   p->read.c[ex.cur->id] = ex.cur->cur.hb.c[ex.cur->id];
   p->readAt[ex.cur->id] = at;
@@ -678,6 +693,7 @@ void plainRead(PlainState* p, Site at) {
 void plainWrite(PlainState* p, Site at) {
   if (!p->live) failAt("use of " + nameOf(p) + " after its end of life", at);
   if (ex.tracing) trace(at, "write " + nameOf(p));
+  ex.cur->tick();
   raceCheck(p, p->writer, p->written, p->writeAt, "write here, write", at);
   for (int u = 0; u < kMaxThreads; ++u) raceCheck(p, u, p->read, p->readAt[u], "write here, read", at);
   p->written = VC{};
@@ -848,6 +864,7 @@ void Parker::announce(Site at) {
   point(at);
   if (state_ != 0) failAt("park of a goroutine that is not running", at);
   state_ = 1;
+  changed();
   if (ex.tracing) trace(at, "park: waiting");
 }
 

@@ -249,7 +249,7 @@ void trackLate(Atomic<T>& a) {
 void keepReads(Site at = Site::current());
 void dropReads();
 
-// yield: the thread goes on only after another one has made a step (spin loops). Going on at once costs a preemption.
+// yield: the thread goes on only after another one has changed something, or when nobody else can (spin loops). Going on at once costs a preemption.
 void yield(Site at = Site::current());
 
 // spawn makes a thread of the scenario; joinAll (thread 0 only) waits for all of them.

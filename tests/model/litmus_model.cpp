@@ -366,6 +366,19 @@ MODEL_FAILS(FindsRaceOnPlain, "data race on flagged") {
   });
   model::joinAll();
 }
+MODEL_FAILS(FindsRaceAfterRelease, "data race on late") {
+  Plain<int> data{0};
+  data.named("late");
+  Atomic<int> flag{0};
+  model::spawn("writer", [&] {
+    flag.store(1, Order::release);
+    data.set(1);
+  });
+  model::spawn("reader", [&] {
+    if (flag.load(Order::acquire) == 1) (void)data.get();
+  });
+  model::joinAll();
+}
 MODEL(NoRaceWithRelease) {
   Plain<int> data{0};
   Atomic<int> flag{0};
