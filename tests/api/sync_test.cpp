@@ -693,7 +693,10 @@ GO_TEST(Cond, TimedWaits) {
   EXPECT_GE(gort::clock::now() - begin, 2ms);
   EXPECT_FALSE(c.wait_until(l, begin, [] { return false; }));
   EXPECT_TRUE(c.wait_for(l, 0ms, [] { return true; }));
-  gort::go([&] { c.notify_one(); });
+  gort::go([&] {
+    std::lock_guard inner{m};  // not before the wait has begun
+    c.notify_one();
+  });
   EXPECT_TRUE(c.wait_for(l, 10s));
   EXPECT_TRUE(l.owns_lock());
 }
