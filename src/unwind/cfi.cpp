@@ -10,9 +10,19 @@ namespace gort::rt {
 namespace {
 
 enum : uint8 {
-  kPeAbsptr = 0x00, kPeUleb = 0x01, kPeUdata2 = 0x02, kPeUdata4 = 0x03, kPeUdata8 = 0x04,
-  kPeSleb = 0x09, kPeSdata2 = 0x0a, kPeSdata4 = 0x0b, kPeSdata8 = 0x0c,
-  kPePcrel = 0x10, kPeDatarel = 0x30, kPeIndirect = 0x80, kPeOmit = 0xff,
+  kPeAbsptr = 0x00,
+  kPeUleb = 0x01,
+  kPeUdata2 = 0x02,
+  kPeUdata4 = 0x03,
+  kPeUdata8 = 0x04,
+  kPeSleb = 0x09,
+  kPeSdata2 = 0x0a,
+  kPeSdata4 = 0x0b,
+  kPeSdata8 = 0x0c,
+  kPePcrel = 0x10,
+  kPeDatarel = 0x30,
+  kPeIndirect = 0x80,
+  kPeOmit = 0xff,
 };
 
 // readEncoded reads a pointer in one of the DW_EH_PE encodings; indirect ones are not followed.
@@ -21,20 +31,45 @@ uintptr readEncoded(Cursor& c, uint8 enc, uintptr dataBase) {
   const auto here = reinterpret_cast<uintptr>(c.p);
   uint64 v = 0;
   switch (enc & 0x0f) {
-    case kPeAbsptr: case kPeUdata8: case kPeSdata8: v = c.u64(); break;
-    case kPeUleb: v = c.uleb(); break;
-    case kPeUdata2: v = c.u16(); break;
-    case kPeUdata4: v = c.u32(); break;
-    case kPeSleb: v = static_cast<uint64>(c.sleb()); break;
-    case kPeSdata2: v = static_cast<uint64>(static_cast<int64>(static_cast<std::int16_t>(c.u16()))); break;
-    case kPeSdata4: v = static_cast<uint64>(static_cast<int64>(static_cast<int32>(c.u32()))); break;
-    default: c.fail(); return 0;
+    case kPeAbsptr:
+    case kPeUdata8:
+    case kPeSdata8:
+      v = c.u64();
+      break;
+    case kPeUleb:
+      v = c.uleb();
+      break;
+    case kPeUdata2:
+      v = c.u16();
+      break;
+    case kPeUdata4:
+      v = c.u32();
+      break;
+    case kPeSleb:
+      v = static_cast<uint64>(c.sleb());
+      break;
+    case kPeSdata2:
+      v = static_cast<uint64>(static_cast<int64>(static_cast<std::int16_t>(c.u16())));
+      break;
+    case kPeSdata4:
+      v = static_cast<uint64>(static_cast<int64>(static_cast<int32>(c.u32())));
+      break;
+    default:
+      c.fail();
+      return 0;
   }
   switch (enc & 0x70) {
-    case 0: break;
-    case kPePcrel: v += here; break;
-    case kPeDatarel: v += dataBase; break;
-    default: c.fail(); return 0;
+    case 0:
+      break;
+    case kPePcrel:
+      v += here;
+      break;
+    case kPeDatarel:
+      v += dataBase;
+      break;
+    default:
+      c.fail();
+      return 0;
   }
   return v;
 }
@@ -70,16 +105,24 @@ bool parseAugmentation(Cursor& c, const char* aug, Cie& cie) {
   cie.hasAugmentationData = true;
   for (const char* a = aug + 1; *a != 0; ++a) {
     switch (*a) {
-      case 'R': cie.fdeEncoding = data.u8(); break;
+      case 'R':
+        cie.fdeEncoding = data.u8();
+        break;
       case 'P': {
         const uint8 enc = data.u8();
         readEncoded(data, enc & 0x0f, 0);
         break;
       }
-      case 'L': data.u8(); break;
-      case 'S': cie.signalFrame = true; break;
-      case 'B': break;
-      default: return !data.bad;  // unknown letter: the data is skipped as a whole
+      case 'L':
+        data.u8();
+        break;
+      case 'S':
+        cie.signalFrame = true;
+        break;
+      case 'B':
+        break;
+      default:
+        return !data.bad;  // unknown letter: the data is skipped as a whole
     }
   }
   return !data.bad;
@@ -113,6 +156,7 @@ class Machine {
 
  private:
   bool extended(uint8 op, Cursor& c, FrameRow& row);
+  bool registerRule(uint8 op, Cursor& c, FrameRow& row);
   bool defineCfa(uint8 op, Cursor& c, FrameRow& row);
   void set(FrameRow& row, uint64 reg, CfiRule::Kind k, int64 v) {
     if (reg >= Regs::kCount) return;  // vector and other registers: not ours to restore
@@ -147,9 +191,15 @@ bool Machine::run(Cursor c, FrameRow& row) {
     const uint8 b = c.u8();
     const uint8 low = b & 0x3f;
     switch (b & 0xc0) {
-      case 0x40: loc_ += low * cie_.codeAlign; break;
-      case 0x80: set(row, low, CfiRule::kOffset, factored(c)); break;
-      case 0xc0: restore(row, low); break;
+      case 0x40:
+        loc_ += low * cie_.codeAlign;
+        break;
+      case 0x80:
+        set(row, low, CfiRule::kOffset, factored(c));
+        break;
+      case 0xc0:
+        restore(row, low);
+        break;
       default:
         if (!extended(b, c, row)) return false;
     }
@@ -158,18 +208,21 @@ bool Machine::run(Cursor c, FrameRow& row) {
 }
 
 bool Machine::extended(uint8 op, Cursor& c, FrameRow& row) {
-  uint64 reg;
   switch (op) {
-    case 0x00: return true;                                             // nop
-    case 0x01: loc_ = readEncoded(c, cie_.fdeEncoding, 0); return true;  // set_loc
-    case 0x02: loc_ += c.u8() * cie_.codeAlign; return true;            // advance_loc1
-    case 0x03: loc_ += c.u16() * cie_.codeAlign; return true;
-    case 0x04: loc_ += c.u32() * cie_.codeAlign; return true;
-    case 0x05: reg = c.uleb(); set(row, reg, CfiRule::kOffset, factored(c)); return true;
-    case 0x06: restore(row, c.uleb()); return true;
-    case 0x07: set(row, c.uleb(), CfiRule::kUndefined, 0); return true;
-    case 0x08: set(row, c.uleb(), CfiRule::kSame, 0); return true;
-    case 0x09: reg = c.uleb(); set(row, reg, CfiRule::kRegister, static_cast<int64>(c.uleb())); return true;
+    case 0x00:
+      return true;  // nop
+    case 0x01:
+      loc_ = readEncoded(c, cie_.fdeEncoding, 0);
+      return true;  // set_loc
+    case 0x02:
+      loc_ += c.u8() * cie_.codeAlign;
+      return true;  // advance_loc1, 2, 4
+    case 0x03:
+      loc_ += c.u16() * cie_.codeAlign;
+      return true;
+    case 0x04:
+      loc_ += c.u32() * cie_.codeAlign;
+      return true;
     case 0x0a:
       if (depth_ == kDepth) return false;
       saved_[depth_++] = row;
@@ -178,15 +231,56 @@ bool Machine::extended(uint8 op, Cursor& c, FrameRow& row) {
       if (depth_ == 0) return false;
       row = saved_[--depth_];
       return true;
-    case 0x10: reg = c.uleb(); set(row, reg, CfiRule::kExpression, block(c)); return true;
-    case 0x11: reg = c.uleb(); set(row, reg, CfiRule::kOffset, factoredSigned(c)); return true;
-    case 0x14: reg = c.uleb(); set(row, reg, CfiRule::kValOffset, factored(c)); return true;
-    case 0x15: reg = c.uleb(); set(row, reg, CfiRule::kValOffset, factoredSigned(c)); return true;
-    case 0x16: reg = c.uleb(); set(row, reg, CfiRule::kValExpression, block(c)); return true;
-    case 0x2e: c.uleb(); return true;                                   // GNU_args_size
-    case 0x2f: reg = c.uleb(); set(row, reg, CfiRule::kOffset, -factored(c)); return true;
-    default: return defineCfa(op, c, row);
+    case 0x2e:
+      c.uleb();
+      return true;  // GNU_args_size
+    default:
+      return registerRule(op, c, row) || defineCfa(op, c, row);
   }
+}
+
+// registerRule runs the instructions that name a register first. False: another instruction, nothing read.
+bool Machine::registerRule(uint8 op, Cursor& c, FrameRow& row) {
+  if (!((op >= 0x05 && op <= 0x09) || op == 0x10 || op == 0x11 || (op >= 0x14 && op <= 0x16) || op == 0x2f)) {
+    return false;
+  }
+  const uint64 reg = c.uleb();
+  switch (op) {
+    case 0x05:
+      set(row, reg, CfiRule::kOffset, factored(c));
+      break;
+    case 0x06:
+      restore(row, reg);
+      break;
+    case 0x07:
+      set(row, reg, CfiRule::kUndefined, 0);
+      break;
+    case 0x08:
+      set(row, reg, CfiRule::kSame, 0);
+      break;
+    case 0x09:
+      set(row, reg, CfiRule::kRegister, static_cast<int64>(c.uleb()));
+      break;
+    case 0x10:
+      set(row, reg, CfiRule::kExpression, block(c));
+      break;
+    case 0x11:
+      set(row, reg, CfiRule::kOffset, factoredSigned(c));
+      break;
+    case 0x14:
+      set(row, reg, CfiRule::kValOffset, factored(c));
+      break;
+    case 0x15:
+      set(row, reg, CfiRule::kValOffset, factoredSigned(c));
+      break;
+    case 0x16:
+      set(row, reg, CfiRule::kValExpression, block(c));
+      break;
+    default:
+      set(row, reg, CfiRule::kOffset, -factored(c));  // GNU_negative_offset_extended
+      break;
+  }
+  return true;
 }
 
 bool Machine::defineCfa(uint8 op, Cursor& c, FrameRow& row) {
@@ -200,10 +294,18 @@ bool Machine::defineCfa(uint8 op, Cursor& c, FrameRow& row) {
     return true;
   }
   switch (op) {
-    case 0x0e: row.cfa = static_cast<int64>(c.uleb()); return !row.cfaIsExpression;
-    case 0x13: row.cfa = factoredSigned(c); return !row.cfaIsExpression;
-    case 0x0f: row.cfaIsExpression = true; row.cfa = block(c); return true;
-    default: return false;
+    case 0x0e:
+      row.cfa = static_cast<int64>(c.uleb());
+      return !row.cfaIsExpression;
+    case 0x13:
+      row.cfa = factoredSigned(c);
+      return !row.cfaIsExpression;
+    case 0x0f:
+      row.cfaIsExpression = true;
+      row.cfa = block(c);
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -274,8 +376,8 @@ bool walkSection(ByteSpan section, const uint8* p, uintptr pc, FrameInfo& info) 
 
 }  // namespace
 
-// A static executable may come without .eh_frame_hdr: its sorted table is then made here, once, from the section that the
-// file's section headers name.
+// A static executable may come without .eh_frame_hdr: its sorted table is then made here, once, from the
+// section that the file's section headers name.
 struct FdeIndex {
   struct Entry {
     uint32 lo;   // from the start of the module's map
@@ -338,7 +440,8 @@ bool findByIndex(Module& m, uintptr pc, FrameInfo& info) {
 bool findFrame(Module& m, uintptr pc, FrameInfo& info) {
   if (m.ehFrameHdr == nullptr) return m.image != nullptr && findByIndex(m, pc, info);
   // SAFETY: ehSegment is a readable load segment of a mapped module.
-  const ByteSpan section{reinterpret_cast<const uint8*>(m.ehSegment.lo), reinterpret_cast<const uint8*>(m.ehSegment.hi)};
+  const ByteSpan section{reinterpret_cast<const uint8*>(m.ehSegment.lo),
+                         reinterpret_cast<const uint8*>(m.ehSegment.hi)};
   Cursor c(m.ehFrameHdr, m.ehFrameHdr + m.ehFrameHdrSize);
   const auto dataBase = reinterpret_cast<uintptr>(m.ehFrameHdr);
   if (c.u8() != 1) return false;
@@ -387,34 +490,51 @@ struct ExprStack {
 uintptr binary(uint8 op, uintptr a, uintptr b, bool& bad) {
   const auto sa = static_cast<int64>(a), sb = static_cast<int64>(b);
   switch (op) {
-    case 0x1a: return a & b;
+    case 0x1a:
+      return a & b;
     case 0x1b:
       if (sb == 0 || (sb == -1 && sa == INT64_MIN)) {
         bad = true;
         return 0;
       }
       return static_cast<uintptr>(sa / sb);
-    case 0x1c: return a - b;
+    case 0x1c:
+      return a - b;
     case 0x1d:
       if (b == 0) {
         bad = true;
         return 0;
       }
       return a % b;
-    case 0x1e: return a * b;
-    case 0x21: return a | b;
-    case 0x22: return a + b;
-    case 0x24: return b < 64 ? a << b : 0;
-    case 0x25: return b < 64 ? a >> b : 0;
-    case 0x26: return static_cast<uintptr>(sa >> (b < 64 ? b : 63));
-    case 0x27: return a ^ b;
-    case 0x29: return sa == sb;
-    case 0x2a: return sa >= sb;
-    case 0x2b: return sa > sb;
-    case 0x2c: return sa <= sb;
-    case 0x2d: return sa < sb;
-    case 0x2e: return sa != sb;
-    default: bad = true; return 0;
+    case 0x1e:
+      return a * b;
+    case 0x21:
+      return a | b;
+    case 0x22:
+      return a + b;
+    case 0x24:
+      return b < 64 ? a << b : 0;
+    case 0x25:
+      return b < 64 ? a >> b : 0;
+    case 0x26:
+      return static_cast<uintptr>(sa >> (b < 64 ? b : 63));
+    case 0x27:
+      return a ^ b;
+    case 0x29:
+      return sa == sb;
+    case 0x2a:
+      return sa >= sb;
+    case 0x2b:
+      return sa > sb;
+    case 0x2c:
+      return sa <= sb;
+    case 0x2d:
+      return sa < sb;
+    case 0x2e:
+      return sa != sb;
+    default:
+      bad = true;
+      return 0;
   }
 }
 
@@ -454,26 +574,55 @@ bool ExprMachine::jump(int64 by) {
 
 bool ExprMachine::constant(uint8 op) {
   switch (op) {
-    case 0x03: case 0x0e: case 0x0f: s.push(c_.u64()); return true;
-    case 0x08: s.push(c_.u8()); return true;
-    case 0x09: s.push(static_cast<uintptr>(static_cast<int64>(static_cast<signed char>(c_.u8())))); return true;
-    case 0x0a: s.push(c_.u16()); return true;
-    case 0x0b: s.push(static_cast<uintptr>(static_cast<int64>(static_cast<std::int16_t>(c_.u16())))); return true;
-    case 0x0c: s.push(c_.u32()); return true;
-    case 0x0d: s.push(static_cast<uintptr>(static_cast<int64>(static_cast<int32>(c_.u32())))); return true;
-    case 0x10: s.push(c_.uleb()); return true;
-    case 0x11: s.push(static_cast<uintptr>(c_.sleb())); return true;
-    default: return false;
+    case 0x03:
+    case 0x0e:
+    case 0x0f:
+      s.push(c_.u64());
+      return true;
+    case 0x08:
+      s.push(c_.u8());
+      return true;
+    case 0x09:
+      s.push(static_cast<uintptr>(static_cast<int64>(static_cast<signed char>(c_.u8()))));
+      return true;
+    case 0x0a:
+      s.push(c_.u16());
+      return true;
+    case 0x0b:
+      s.push(static_cast<uintptr>(static_cast<int64>(static_cast<std::int16_t>(c_.u16()))));
+      return true;
+    case 0x0c:
+      s.push(c_.u32());
+      return true;
+    case 0x0d:
+      s.push(static_cast<uintptr>(static_cast<int64>(static_cast<int32>(c_.u32()))));
+      return true;
+    case 0x10:
+      s.push(c_.uleb());
+      return true;
+    case 0x11:
+      s.push(static_cast<uintptr>(c_.sleb()));
+      return true;
+    default:
+      return false;
   }
 }
 
 bool ExprMachine::shuffle(uint8 op) {
   const unsigned n = s.n;
   switch (op) {
-    case 0x12: s.push(s.peek(0)); return true;
-    case 0x13: s.pop(); return true;
-    case 0x14: s.push(s.peek(1)); return true;
-    case 0x15: s.push(s.peek(c_.u8())); return true;
+    case 0x12:
+      s.push(s.peek(0));
+      return true;
+    case 0x13:
+      s.pop();
+      return true;
+    case 0x14:
+      s.push(s.peek(1));
+      return true;
+    case 0x15:
+      s.push(s.peek(c_.u8()));
+      return true;
     case 0x16:
     case 0x17: {
       const unsigned k = op == 0x16 ? 2 : 3;
@@ -483,7 +632,8 @@ bool ExprMachine::shuffle(uint8 op) {
       s.v[n - k] = top;
       return true;
     }
-    default: return false;
+    default:
+      return false;
   }
 }
 
@@ -505,20 +655,32 @@ bool ExprMachine::one(uint8 op) {
       s.push(bytes == 8 ? v : v & ((uintptr{1} << (8 * bytes)) - 1));
       return true;
     }
-    case 0x19: v = s.pop(); s.push(static_cast<int64>(v) < 0 ? 0 - v : v); return true;
-    case 0x1f: s.push(0 - s.pop()); return true;
-    case 0x20: s.push(~s.pop()); return true;
-    case 0x23: v = c_.uleb(); s.push(s.pop() + v); return true;
+    case 0x19:
+      v = s.pop();
+      s.push(static_cast<int64>(v) < 0 ? 0 - v : v);
+      return true;
+    case 0x1f:
+      s.push(0 - s.pop());
+      return true;
+    case 0x20:
+      s.push(~s.pop());
+      return true;
+    case 0x23:
+      v = c_.uleb();
+      s.push(s.pop() + v);
+      return true;
     case 0x28: {
       const auto by = static_cast<std::int16_t>(c_.u16());
       return s.pop() == 0 || jump(by);
     }
-    case 0x2f: return jump(static_cast<std::int16_t>(c_.u16()));
+    case 0x2f:
+      return jump(static_cast<std::int16_t>(c_.u16()));
     case 0x92: {
       const uint64 reg = c_.uleb();
       return pushReg(reg, c_.sleb());
     }
-    case 0x96: return true;
+    case 0x96:
+      return true;
     default: {
       const uintptr b = s.pop(), a = s.pop();
       s.push(binary(op, a, b, s.bad));

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Call frame information of one module: finds the entry of a pc and runs its program up to that pc.
 // Ownership:  results point into the module's .eh_frame.
-// Format:     Linux Standard Base "eh_frame", DWARF 5 section 6.4; .eh_frame_hdr's sorted table when it has the usual
+// Format:     Linux Standard Base "eh_frame", DWARF 5 section 6.4; .eh_frame_hdr's sorted table when it has
+// the usual
 //             encoding (datarel sdata4), a walk over the section otherwise.
 #pragma once
 #include "base/types.hpp"
@@ -17,16 +18,16 @@ struct CfiRule {
 
 // FrameRow says how to get the caller's registers at one pc.
 struct FrameRow {
-  int64 value[Regs::kCount] = {};   // offset from the CFA, register number, or address of an expression block
-  uint8 kind[Regs::kCount] = {};    // CfiRule::Kind
+  int64 value[Regs::kCount] = {};  // offset from the CFA, register number, or address of an expression block
+  uint8 kind[Regs::kCount] = {};   // CfiRule::Kind
   bool cfaIsExpression = false;
   uint8 cfaReg = Regs::kSp;
-  int64 cfa = 0;                    // offset, or address of an expression block
+  int64 cfa = 0;  // offset, or address of an expression block
 };
 
 struct FrameInfo {
   FrameRow row;
-  ByteSpan section;                 // where expression blocks may be read
+  ByteSpan section;  // where expression blocks may be read
   bool signalFrame = false;
   uint8 raReg = Regs::kPc;
 };
@@ -49,7 +50,8 @@ inline bool loadStack(const StackBounds& s, uintptr a, uintptr& v) {
   const bool in = a >= s.lo && a < s.hi && s.hi - a >= sizeof v;
   const bool inAlt = a >= s.altLo && a < s.altHi && s.altHi - a >= sizeof v;
   if (!in && !inAlt) return false;
-  __builtin_memcpy(&v, reinterpret_cast<const void*>(a), sizeof v);  // SAFETY: readable by the caller's promise
+  __builtin_memcpy(&v, reinterpret_cast<const void*>(a),
+                   sizeof v);  // SAFETY: readable by the caller's promise
   return true;
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Parser of the Itanium C++ ABI's mangling (chapter 5.1), recursive descent with one character of lookahead mostly.
-// Template parameters are resolved while parsing: T_ means the arguments of the innermost encoding's name, which are known
-// by then; the exception is the type of a conversion operator, whose T_ are patched when the name is complete.
-// Where the ABI leaves freedom the output is that of c++filt 2.40.
+// Parser of the Itanium C++ ABI's mangling (chapter 5.1), recursive descent with one character of lookahead
+// mostly. Template parameters are resolved while parsing: T_ means the arguments of the innermost encoding's
+// name, which are known by then; the exception is the type of a conversion operator, whose T_ are patched
+// when the name is complete. Where the ABI leaves freedom the output is that of c++filt 2.40.
 #include "unwind/demangle.hpp"
 
 #include "unwind/demangle_tree.hpp"
@@ -12,26 +12,50 @@ namespace gort::rt {
 namespace demangler {
 
 const OperatorInfo kOperators[] = {
-    {"aN", "&=", 2}, {"aS", "=", 2}, {"aa", "&&", 2}, {"ad", "&", 1}, {"an", "&", 2}, {"at", "alignof ", 1},
-    {"aw", "co_await ", 1}, {"az", "alignof ", 1}, {"cc", "const_cast", 2}, {"cl", "()", 2}, {"cm", ",", 2},
-    {"co", "~", 1}, {"dV", "/=", 2}, {"dX", "[...]=", 3}, {"da", "delete[] ", 1}, {"dc", "dynamic_cast", 2},
-    {"de", "*", 1}, {"di", "=", 2}, {"dl", "delete ", 1}, {"ds", ".*", 2}, {"dt", ".", 2}, {"dv", "/", 2},
-    {"dx", "]=", 2}, {"eO", "^=", 2}, {"eo", "^", 2}, {"eq", "==", 2}, {"fL", "...", 3}, {"fR", "...", 3},
-    {"fl", "...", 2}, {"fr", "...", 2}, {"ge", ">=", 2}, {"gs", "::", 1}, {"gt", ">", 2}, {"ix", "[]", 2},
-    {"lS", "<<=", 2}, {"le", "<=", 2}, {"ls", "<<", 2}, {"lt", "<", 2}, {"mI", "-=", 2}, {"mL", "*=", 2},
-    {"mi", "-", 2}, {"ml", "*", 2}, {"mm", "--", 1}, {"na", "new[]", 3}, {"ne", "!=", 2}, {"ng", "-", 1},
-    {"nt", "!", 1}, {"nw", "new", 3}, {"nx", "noexcept", 1}, {"oR", "|=", 2}, {"oo", "||", 2}, {"or", "|", 2},
-    {"pL", "+=", 2}, {"pl", "+", 2}, {"pm", "->*", 2}, {"pp", "++", 1}, {"ps", "+", 1}, {"pt", "->", 2},
-    {"qu", "?", 3}, {"rM", "%=", 2}, {"rS", ">>=", 2}, {"rc", "reinterpret_cast", 2}, {"rm", "%", 2},
-    {"rs", ">>", 2}, {"sP", "sizeof...", 1}, {"sZ", "sizeof...", 1}, {"sc", "static_cast", 2}, {"ss", "<=>", 2},
-    {"st", "sizeof ", 1}, {"sz", "sizeof ", 1}, {"tr", "throw", 0}, {"tw", "throw ", 1},
+    {"aN", "&=", 2},          {"aS", "=", 2},
+    {"aa", "&&", 2},          {"ad", "&", 1},
+    {"an", "&", 2},           {"at", "alignof ", 1},
+    {"aw", "co_await ", 1},   {"az", "alignof ", 1},
+    {"cc", "const_cast", 2},  {"cl", "()", 2},
+    {"cm", ",", 2},           {"co", "~", 1},
+    {"dV", "/=", 2},          {"dX", "[...]=", 3},
+    {"da", "delete[] ", 1},   {"dc", "dynamic_cast", 2},
+    {"de", "*", 1},           {"di", "=", 2},
+    {"dl", "delete ", 1},     {"ds", ".*", 2},
+    {"dt", ".", 2},           {"dv", "/", 2},
+    {"dx", "]=", 2},          {"eO", "^=", 2},
+    {"eo", "^", 2},           {"eq", "==", 2},
+    {"fL", "...", 3},         {"fR", "...", 3},
+    {"fl", "...", 2},         {"fr", "...", 2},
+    {"ge", ">=", 2},          {"gs", "::", 1},
+    {"gt", ">", 2},           {"ix", "[]", 2},
+    {"lS", "<<=", 2},         {"le", "<=", 2},
+    {"ls", "<<", 2},          {"lt", "<", 2},
+    {"mI", "-=", 2},          {"mL", "*=", 2},
+    {"mi", "-", 2},           {"ml", "*", 2},
+    {"mm", "--", 1},          {"na", "new[]", 3},
+    {"ne", "!=", 2},          {"ng", "-", 1},
+    {"nt", "!", 1},           {"nw", "new", 3},
+    {"nx", "noexcept", 1},    {"oR", "|=", 2},
+    {"oo", "||", 2},          {"or", "|", 2},
+    {"pL", "+=", 2},          {"pl", "+", 2},
+    {"pm", "->*", 2},         {"pp", "++", 1},
+    {"ps", "+", 1},           {"pt", "->", 2},
+    {"qu", "?", 3},           {"rM", "%=", 2},
+    {"rS", ">>=", 2},         {"rc", "reinterpret_cast", 2},
+    {"rm", "%", 2},           {"rs", ">>", 2},
+    {"sP", "sizeof...", 1},   {"sZ", "sizeof...", 1},
+    {"sc", "static_cast", 2}, {"ss", "<=>", 2},
+    {"st", "sizeof ", 1},     {"sz", "sizeof ", 1},
+    {"tr", "throw", 0},       {"tw", "throw ", 1},
 };
 const unsigned kOperatorCount = sizeof kOperators / sizeof kOperators[0];
 
 const StdSub kStdSubs[] = {
     {'a', "std::allocator", "std::allocator", kTextAllocator},
     {'b', "std::basic_string", "std::basic_string", kTextBasicString},
-    {'s', "std::string", "std::basic_string<char, std::char_traits<char>, std::allocator<char> >", kTextBasicString},
+    {'s', "std::string", "std::basic_string<char, std::char_traits<char>, std::allocator<char> >",
+     kTextBasicString},
     {'i', "std::istream", "std::basic_istream<char, std::char_traits<char> >", kTextIstream},
     {'o', "std::ostream", "std::basic_ostream<char, std::char_traits<char> >", kTextOstream},
     {'d', "std::iostream", "std::basic_iostream<char, std::char_traits<char> >", kTextIostream},
@@ -39,26 +63,90 @@ const StdSub kStdSubs[] = {
 
 // From kTextBuiltins on: the types a..z, then those of the form D?.
 const char* const kTexts[] = {
-    "std", "(anonymous namespace)", "allocator", "basic_string", "basic_istream", "basic_ostream", "basic_iostream",
+    "std",
+    "(anonymous namespace)",
+    "allocator",
+    "basic_string",
+    "basic_istream",
+    "basic_ostream",
+    "basic_iostream",
     "string literal",
-    "signed char", "bool", "char", "double", "long double", "float", "__float128", "unsigned char", "int",
-    "unsigned int", nullptr, "long", "unsigned long", "__int128", "unsigned __int128", nullptr, nullptr, nullptr,
-    "short", "unsigned short", nullptr, "void", "wchar_t", "long long", "unsigned long long", "...",
-    "decltype(nullptr)", "char32_t", "char16_t", "char8_t", "auto", "decltype(auto)", "decimal32", "decimal64",
-    "decimal128", "half",
+    "signed char",
+    "bool",
+    "char",
+    "double",
+    "long double",
+    "float",
+    "__float128",
+    "unsigned char",
+    "int",
+    "unsigned int",
+    nullptr,
+    "long",
+    "unsigned long",
+    "__int128",
+    "unsigned __int128",
+    nullptr,
+    nullptr,
+    nullptr,
+    "short",
+    "unsigned short",
+    nullptr,
+    "void",
+    "wchar_t",
+    "long long",
+    "unsigned long long",
+    "...",
+    "decltype(nullptr)",
+    "char32_t",
+    "char16_t",
+    "char8_t",
+    "auto",
+    "decltype(auto)",
+    "decimal32",
+    "decimal64",
+    "decimal128",
+    "half",
 };
 constexpr char kDTypes[] = "nisuacfdeh";
 static_assert(sizeof kTexts / sizeof kTexts[0] == kTextBuiltins + 26 + sizeof kDTypes - 1);
 
 const char* const kSpecials[] = {
-    "vtable for ", "VTT for ", "typeinfo for ", "typeinfo name for ", "typeinfo fn for ",
-    "construction vtable for ", "non-virtual thunk to ", "virtual thunk to ", "covariant return thunk to ",
-    "TLS init function for ", "TLS wrapper function for ", "guard variable for ", "template parameter object for ",
-    "transaction clone for ", "non-transaction clone for ", "hidden alias for ",
+    "vtable for ",
+    "VTT for ",
+    "typeinfo for ",
+    "typeinfo name for ",
+    "typeinfo fn for ",
+    "construction vtable for ",
+    "non-virtual thunk to ",
+    "virtual thunk to ",
+    "covariant return thunk to ",
+    "TLS init function for ",
+    "TLS wrapper function for ",
+    "guard variable for ",
+    "template parameter object for ",
+    "transaction clone for ",
+    "non-transaction clone for ",
+    "hidden alias for ",
 };
-enum SpecialIndex : uint8 { kVtable, kVtt, kTypeinfo, kTypeinfoName, kTypeinfoFn, kConstructionVtable, kThunk, kVirtualThunk,
-                            kCovariantThunk, kTlsInit, kTlsWrapper, kGuard, kTemplateObject, kTxClone, kNonTxClone,
-                            kHiddenAlias };
+enum SpecialIndex : uint8 {
+  kVtable,
+  kVtt,
+  kTypeinfo,
+  kTypeinfoName,
+  kTypeinfoFn,
+  kConstructionVtable,
+  kThunk,
+  kVirtualThunk,
+  kCovariantThunk,
+  kTlsInit,
+  kTlsWrapper,
+  kGuard,
+  kTemplateObject,
+  kTxClone,
+  kNonTxClone,
+  kHiddenAlias
+};
 
 namespace {
 
@@ -273,7 +361,8 @@ Ref Parser::encoding(NameState* outer) {
   nforwards_ = forwards;
   if (r != 0 && peek() != 0 && peek() != 'E' && peek() != '.') {
     const Ref f = bareFunction(st.isTemplate && !st.noReturnType, outer != nullptr ? 'E' : 0);
-    if (f != 0 && outer != nullptr) t_.nodes[f].a = 0;  // c++filt drops the return type of a function around a local name
+    if (f != 0 && outer != nullptr)
+      t_.nodes[f].a = 0;  // c++filt drops the return type of a function around a local name
     r = f == 0 ? 0 : make(Kind::kFunction, r, f, 0, st.thisQual);
   }
   paramBase_ = base;
@@ -305,14 +394,30 @@ Ref Parser::special() {
   const char a = s_[p_++], b = peek();
   if (a == 'T') {
     switch (b) {
-      case 'V': ++p_; return wrap(Kind::kSpecial, type(), 0, kVtable);
-      case 'T': ++p_; return wrap(Kind::kSpecial, type(), 0, kVtt);
-      case 'I': ++p_; return wrap(Kind::kSpecial, type(), 0, kTypeinfo);
-      case 'S': ++p_; return wrap(Kind::kSpecial, type(), 0, kTypeinfoName);
-      case 'F': ++p_; return wrap(Kind::kSpecial, type(), 0, kTypeinfoFn);
-      case 'H': ++p_; return wrap(Kind::kSpecial, name(nullptr), 0, kTlsInit);
-      case 'W': ++p_; return wrap(Kind::kSpecial, name(nullptr), 0, kTlsWrapper);
-      case 'A': ++p_; return wrap(Kind::kSpecial, templateArg(), 0, kTemplateObject);
+      case 'V':
+        ++p_;
+        return wrap(Kind::kSpecial, type(), 0, kVtable);
+      case 'T':
+        ++p_;
+        return wrap(Kind::kSpecial, type(), 0, kVtt);
+      case 'I':
+        ++p_;
+        return wrap(Kind::kSpecial, type(), 0, kTypeinfo);
+      case 'S':
+        ++p_;
+        return wrap(Kind::kSpecial, type(), 0, kTypeinfoName);
+      case 'F':
+        ++p_;
+        return wrap(Kind::kSpecial, type(), 0, kTypeinfoFn);
+      case 'H':
+        ++p_;
+        return wrap(Kind::kSpecial, name(nullptr), 0, kTlsInit);
+      case 'W':
+        ++p_;
+        return wrap(Kind::kSpecial, name(nullptr), 0, kTlsWrapper);
+      case 'A':
+        ++p_;
+        return wrap(Kind::kSpecial, templateArg(), 0, kTemplateObject);
       case 'C': {
         ++p_;
         const Ref derived = type();
@@ -321,13 +426,16 @@ Ref Parser::special() {
         const Ref base = type();
         return base == 0 ? 0 : make(Kind::kSpecial, base, derived, 0, kConstructionVtable);
       }
-      default: return thunk();
+      default:
+        return thunk();
     }
   }
   ++p_;
   switch (b) {
-    case 'V': return wrap(Kind::kSpecial, name(nullptr), 0, kGuard);
-    case 'A': return wrap(Kind::kSpecial, encoding(nullptr), 0, kHiddenAlias);
+    case 'V':
+      return wrap(Kind::kSpecial, name(nullptr), 0, kGuard);
+    case 'A':
+      return wrap(Kind::kSpecial, encoding(nullptr), 0, kHiddenAlias);
     case 'R': {
       const Ref what = name(nullptr);
       unsigned v = 0;
@@ -338,7 +446,8 @@ Ref Parser::special() {
       if (eat('n')) return wrap(Kind::kSpecial, encoding(nullptr), 0, kNonTxClone);
       eat('t');
       return wrap(Kind::kSpecial, encoding(nullptr), 0, kTxClone);
-    default: return 0;
+    default:
+      return 0;
   }
 }
 
@@ -349,8 +458,10 @@ Ref Parser::name(NameState* st) {
   if (depth_ > kMaxDepth) return 0;
   Ref r;
   switch (peek()) {
-    case 'N': return nested(st);
-    case 'Z': return local(st);
+    case 'N':
+      return nested(st);
+    case 'Z':
+      return local(st);
     case 'S':
       if (peek(1) != 't') {
         r = substitution(false);
@@ -384,8 +495,10 @@ uint8 Parser::cvQualifiers() {
 Ref Parser::nested(NameState* st) {
   ++p_;
   uint8 q = cvQualifiers();
-  if (eat('R')) q |= kLref;
-  else if (eat('O')) q |= kRref;
+  if (eat('R'))
+    q |= kLref;
+  else if (eat('O'))
+    q |= kRref;
   const Ref r = prefix(st);
   if (r == 0 || !eat('E')) return 0;
   if (st != nullptr) {
@@ -482,7 +595,8 @@ Ref Parser::sourceName() {
   const auto off = static_cast<Ref>(p_);
   p_ += len;
   static constexpr char kAnon[] = "_GLOBAL_";
-  if (len >= 10 && __builtin_memcmp(s, kAnon, 8) == 0 && (s[8] == '_' || s[8] == '.' || s[8] == '$') && s[9] == 'N') {
+  if (len >= 10 && __builtin_memcmp(s, kAnon, 8) == 0 && (s[8] == '_' || s[8] == '.' || s[8] == '$') &&
+      s[9] == 'N') {
     return lastName_ = text(kTextAnonymous);
   }
   return lastName_ = make(Kind::kName, off, static_cast<Ref>(len));
@@ -672,14 +786,29 @@ Ref Parser::type() {
 Ref Parser::typeInner(bool& substitutable) {
   const char c = peek();
   switch (c) {
-    case 'r': case 'V': case 'K': return qualifiedType();
-    case 'F': return functionType(0);
-    case 'A': return arrayType();
-    case 'P': ++p_; return wrap(Kind::kPointer, type());
-    case 'R': ++p_; return wrap(Kind::kLvalueRef, type());
-    case 'O': ++p_; return wrap(Kind::kRvalueRef, type());
-    case 'C': ++p_; return wrap(Kind::kComplex, type());
-    case 'G': ++p_; return wrap(Kind::kImaginary, type());
+    case 'r':
+    case 'V':
+    case 'K':
+      return qualifiedType();
+    case 'F':
+      return functionType(0);
+    case 'A':
+      return arrayType();
+    case 'P':
+      ++p_;
+      return wrap(Kind::kPointer, type());
+    case 'R':
+      ++p_;
+      return wrap(Kind::kLvalueRef, type());
+    case 'O':
+      ++p_;
+      return wrap(Kind::kRvalueRef, type());
+    case 'C':
+      ++p_;
+      return wrap(Kind::kComplex, type());
+    case 'G':
+      ++p_;
+      return wrap(Kind::kImaginary, type());
     case 'M': {
       ++p_;
       const Ref cls = type();
@@ -700,11 +829,17 @@ Ref Parser::typeInner(bool& substitutable) {
       const Ref n = sourceName();
       return wrap(Kind::kVendorType, n, n != 0 && peek() == 'I' ? templateArgs(false) : 0);
     }
-    case 'D': return typeD(substitutable);
-    case 'S': return typeS(substitutable);
-    case 'T': return typeT();
-    case 'N': case 'Z': return name(nullptr);
-    default: break;
+    case 'D':
+      return typeD(substitutable);
+    case 'S':
+      return typeS(substitutable);
+    case 'T':
+      return typeT();
+    case 'N':
+    case 'Z':
+      return name(nullptr);
+    default:
+      break;
   }
   if (isDigit(c)) return name(nullptr);
   if (!isLower(c) || kTexts[kTextBuiltins + (c - 'a')] == nullptr) return 0;
@@ -807,8 +942,10 @@ Ref Parser::functionType(uint8 flags) {
   eat('Y');
   const Ref f = bareFunction(true, 'E');
   if (f == 0) return 0;
-  if (eat('R')) flags |= kLref;
-  else if (eat('O')) flags |= kRref;
+  if (eat('R'))
+    flags |= kLref;
+  else if (eat('O'))
+    flags |= kRref;
   t_.nodes[f].flag = flags;
   return eat('E') ? f : 0;
 }
@@ -910,7 +1047,8 @@ Ref Parser::list(char end) {
   return make(Kind::kArgs, items.head);
 }
 
-// unresolved: sr <type> <name>, srN <type> <part>+ E <name>, or sr <part>+ E <name>; parts are no substitutions.
+// unresolved: sr <type> <name>, srN <type> <part>+ E <name>, or sr <part>+ E <name>; parts are no
+// substitutions.
 Ref Parser::unresolved() {
   p_ += 2;
   const bool parts = isDigit(peek()) || eat('N');
@@ -1011,10 +1149,14 @@ Ref Parser::operatorExpression() {
   const Ref op = make(Kind::kOperator, static_cast<Ref>(i));
   if (op == 0) return 0;
   switch (kOperators[i].args) {
-    case 0: return make(Kind::kNullary, op);
-    case 1: return unaryExpression(op, i);
-    case 2: return binaryExpression(op, i);
-    default: break;
+    case 0:
+      return make(Kind::kNullary, op);
+    case 1:
+      return unaryExpression(op, i);
+    case 2:
+      return binaryExpression(op, i);
+    default:
+      break;
   }
   if (kOperators[i].code[0] == 'n') return newExpression(kOperators[i].code[1] == 'a');
   ListBuilder three;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Printer of demangled names. A type is written in two halves around its declarator: `left` up to the name, `right` behind
-// it, as C wants it: void (*)(int).
-// Limits: depth and a fuel counter; a tree that needs more is given up (only a malicious one does).
+// Printer of demangled names. A type is written in two halves around its declarator: `left` up to the name,
+// `right` behind it, as C wants it: void (*)(int). Limits: depth and a fuel counter; a tree that needs more
+// is given up (only a malicious one does).
 #include "unwind/demangle_tree.hpp"
 
 namespace gort::rt::demangler {
@@ -60,6 +60,8 @@ class Printer {
   void left(Ref r);
   void right(Ref r);
   bool leftName(Ref r, const Node& n);
+  bool leftEntity(const Node& n);
+  bool leftVendor(const Node& n);
   bool leftType(Ref r, const Node& n);
   bool leftSymbol(const Node& n);
   void expression(const Node& n);
@@ -145,8 +147,8 @@ Kind Printer::declarator(Ref r) {
   return Kind::kNone;
 }
 
-// items separates by commas. Empty packs at the end take their commas along; in front c++filt leaves the comma, a trace
-// does not.
+// items separates by commas. Empty packs at the end take their commas along; in front c++filt leaves the
+// comma, a trace does not.
 void Printer::items(Ref list) {
   std::size_t mark = len_;
   bool comma = false;
@@ -182,7 +184,8 @@ void Printer::qualified(const Node& n) {
     if (t_[inner].kind == Kind::kLambda) return;
   }
   // Inline namespaces of the library are noise in a trace.
-  if (o_.trace && b.kind == Kind::kName && b.b == 7 && __builtin_memcmp(t_.input + b.a, "__cxx11", 7) == 0) return;
+  if (o_.trace && b.kind == Kind::kName && b.b == 7 && __builtin_memcmp(t_.input + b.a, "__cxx11", 7) == 0)
+    return;
   put("::");
   both(n.b);
 }
@@ -314,21 +317,54 @@ bool Printer::leftType(Ref r, const Node& n) {
       // const of a const argument is const once.
       qualifiers(is(n.a, Kind::kQual) ? n.flag & static_cast<uint8>(~t_[resolve(n.a)].flag) : n.flag);
       return true;
-    case Kind::kPointer: pointerLeft(n.a, "*"); return true;
-    case Kind::kLvalueRef: case Kind::kRvalueRef: reference(r); return true;
-    case Kind::kComplex: both(n.a); put(" _Complex"); return true;
-    case Kind::kImaginary: both(n.a); put(" _Imaginary"); return true;
-    case Kind::kArray: left(n.b); return true;
+    case Kind::kPointer:
+      pointerLeft(n.a, "*");
+      return true;
+    case Kind::kLvalueRef:
+    case Kind::kRvalueRef:
+      reference(r);
+      return true;
+    case Kind::kComplex:
+      both(n.a);
+      put(" _Complex");
+      return true;
+    case Kind::kImaginary:
+      both(n.a);
+      put(" _Imaginary");
+      return true;
+    case Kind::kArray:
+      left(n.b);
+      return true;
     case Kind::kMemberPtr:
       left(n.b);
-      if (hasFunction(n.b)) put('(');
-      else if (hasArray(n.b)) put(" (");
-      else put(' ');
+      if (hasFunction(n.b))
+        put('(');
+      else if (hasArray(n.b))
+        put(" (");
+      else
+        put(' ');
       both(n.a);
       put("::*");
       return true;
-    case Kind::kVector: both(n.b); put(" __vector("); both(n.a); put(')'); return true;
-    case Kind::kVendorQual: both(n.a); put(' '); both(n.b); return true;
+    default:
+      return leftVendor(n);
+  }
+}
+
+// leftVendor: extensions, and types without a declarator's two halves.
+bool Printer::leftVendor(const Node& n) {
+  switch (n.kind) {
+    case Kind::kVector:
+      both(n.b);
+      put(" __vector(");
+      both(n.a);
+      put(')');
+      return true;
+    case Kind::kVendorQual:
+      both(n.a);
+      put(' ');
+      both(n.b);
+      return true;
     case Kind::kVendorType:
       both(n.a);
       if (n.b != 0) {
@@ -337,10 +373,21 @@ bool Printer::leftType(Ref r, const Node& n) {
         put('>');
       }
       return true;
-    case Kind::kDecltype: put("decltype ("); both(n.a); put(')'); return true;
-    case Kind::kFloatN: put("_Float"); decimal(n.b); return true;
-    case Kind::kAuto: put("auto:"); decimal(n.b); return true;
-    default: return false;
+    case Kind::kDecltype:
+      put("decltype (");
+      both(n.a);
+      put(')');
+      return true;
+    case Kind::kFloatN:
+      put("_Float");
+      decimal(n.b);
+      return true;
+    case Kind::kAuto:
+      put("auto:");
+      decimal(n.b);
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -349,7 +396,10 @@ void Printer::right(Ref r) {
   const Leave leave{depth_};
   const Node& n = t_[r];
   switch (n.kind) {
-    case Kind::kParam: case Kind::kForward: right(resolve(r)); return;
+    case Kind::kParam:
+    case Kind::kForward:
+      right(resolve(r));
+      return;
     case Kind::kFuncType:
       parameters(n);
       qualifiers(n.flag);
@@ -361,12 +411,20 @@ void Printer::right(Ref r) {
       }
       if (n.a != 0) right(n.a);
       return;
-    case Kind::kQual: right(n.a); return;
-    case Kind::kPointer: pointerRight(n.a); return;
-    case Kind::kMemberPtr: pointerRight(n.b); return;
-    case Kind::kLvalueRef: case Kind::kRvalueRef: {
+    case Kind::kQual:
+      right(n.a);
+      return;
+    case Kind::kPointer:
+      pointerRight(n.a);
+      return;
+    case Kind::kMemberPtr:
+      pointerRight(n.b);
+      return;
+    case Kind::kLvalueRef:
+    case Kind::kRvalueRef: {
       Ref to = resolve(n.a);
-      for (unsigned hops = 0; hops < 32 && (t_[to].kind == Kind::kLvalueRef || t_[to].kind == Kind::kRvalueRef); ++hops) {
+      for (unsigned hops = 0;
+           hops < 32 && (t_[to].kind == Kind::kLvalueRef || t_[to].kind == Kind::kRvalueRef); ++hops) {
         to = resolve(t_[to].a);
       }
       pointerRight(to);
@@ -379,7 +437,8 @@ void Printer::right(Ref r) {
       put(']');
       right(n.b);
       return;
-    default: return;
+    default:
+      return;
   }
 }
 
@@ -396,20 +455,62 @@ void Printer::operatorFunction(const Node& n) {
 
 bool Printer::leftName(Ref r, const Node& n) {
   switch (n.kind) {
-    case Kind::kName: span(n.a, n.b); return true;
-    case Kind::kText: put(kTexts[n.a]); return true;
-    case Kind::kStdSub: put(o_.trace && n.flag == 0 ? kStdSubs[n.a].brief : kStdSubs[n.a].full); return true;
-    case Kind::kQualified: qualified(n); return true;
-    case Kind::kLocal: both(n.a); put("::"); both(n.b); return true;
-    case Kind::kTemplate: templated(n); return true;
-    case Kind::kList: items(r); return true;
-    case Kind::kPack: items(n.a); return true;
-    case Kind::kCtor: both(n.a); return true;
-    case Kind::kDtor: put('~'); both(n.a); return true;
-    case Kind::kOperator: operatorFunction(n); return true;
-    case Kind::kConversion: put("operator "); both(n.a); return true;
-    case Kind::kLiteralOp: put("operator\"\" "); both(n.a); return true;
-    case Kind::kVendorOp: put("operator "); both(n.a); return true;
+    case Kind::kName:
+      span(n.a, n.b);
+      return true;
+    case Kind::kText:
+      put(kTexts[n.a]);
+      return true;
+    case Kind::kStdSub:
+      put(o_.trace && n.flag == 0 ? kStdSubs[n.a].brief : kStdSubs[n.a].full);
+      return true;
+    case Kind::kQualified:
+      qualified(n);
+      return true;
+    case Kind::kLocal:
+      both(n.a);
+      put("::");
+      both(n.b);
+      return true;
+    case Kind::kTemplate:
+      templated(n);
+      return true;
+    case Kind::kList:
+      items(r);
+      return true;
+    case Kind::kPack:
+      items(n.a);
+      return true;
+    default:
+      return leftEntity(n);
+  }
+}
+
+// leftEntity: what an unqualified name can be besides an identifier.
+bool Printer::leftEntity(const Node& n) {
+  switch (n.kind) {
+    case Kind::kCtor:
+      both(n.a);
+      return true;
+    case Kind::kDtor:
+      put('~');
+      both(n.a);
+      return true;
+    case Kind::kOperator:
+      operatorFunction(n);
+      return true;
+    case Kind::kConversion:
+      put("operator ");
+      both(n.a);
+      return true;
+    case Kind::kLiteralOp:
+      put("operator\"\" ");
+      both(n.a);
+      return true;
+    case Kind::kVendorOp:
+      put("operator ");
+      both(n.a);
+      return true;
     case Kind::kAbiTag:
       both(n.a);
       if (o_.trace) return true;
@@ -417,23 +518,48 @@ bool Printer::leftName(Ref r, const Node& n) {
       both(n.b);
       put(']');
       return true;
-    case Kind::kLambda: lambda(n); return true;
-    case Kind::kUnnamed: put("{unnamed type#"); decimal(n.b); put('}'); return true;
-    case Kind::kDefaultArg: put("{default arg#"); decimal(n.b); put("}::"); both(n.a); return true;
-    case Kind::kStructured: put('['); items(n.a); put(']'); return true;
+    case Kind::kLambda:
+      lambda(n);
+      return true;
+    case Kind::kUnnamed:
+      put("{unnamed type#");
+      decimal(n.b);
+      put('}');
+      return true;
+    case Kind::kDefaultArg:
+      put("{default arg#");
+      decimal(n.b);
+      put("}::");
+      both(n.a);
+      return true;
+    case Kind::kStructured:
+      put('[');
+      items(n.a);
+      put(']');
+      return true;
     case Kind::kThisQual:
       both(n.a);
       if (!o_.trace) qualifiers(n.flag);
       return true;
-    default: return false;
+    default:
+      return false;
   }
 }
 
 bool Printer::leftSymbol(const Node& n) {
   switch (n.kind) {
-    case Kind::kFunction: function(n); return true;
-    case Kind::kSpecial: special(n); return true;
-    case Kind::kRefTemp: put("reference temporary #"); decimal(n.b); put(" for "); both(n.a); return true;
+    case Kind::kFunction:
+      function(n);
+      return true;
+    case Kind::kSpecial:
+      special(n);
+      return true;
+    case Kind::kRefTemp:
+      put("reference temporary #");
+      decimal(n.b);
+      put(" for ");
+      both(n.a);
+      return true;
     case Kind::kClone:
       both(n.a);
       if (o_.trace) return true;
@@ -441,8 +567,11 @@ bool Printer::leftSymbol(const Node& n) {
       span(n.b, n.c);
       put(']');
       return true;
-    case Kind::kExpansion: expansion(n); return true;
-    default: return false;
+    case Kind::kExpansion:
+      expansion(n);
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -473,18 +602,31 @@ void Printer::literal(const Node& n) {
                            : 0;
   const char* suffix = nullptr;
   switch (builtin) {
-    case 'i': suffix = ""; break;
-    case 'j': suffix = "u"; break;
-    case 'l': suffix = "l"; break;
-    case 'm': suffix = "ul"; break;
-    case 'x': suffix = "ll"; break;
-    case 'y': suffix = "ull"; break;
+    case 'i':
+      suffix = "";
+      break;
+    case 'j':
+      suffix = "u";
+      break;
+    case 'l':
+      suffix = "l";
+      break;
+    case 'm':
+      suffix = "ul";
+      break;
+    case 'x':
+      suffix = "ll";
+      break;
+    case 'y':
+      suffix = "ull";
+      break;
     case 'b':
       if (n.c == 1 && n.flag == 0 && (t_.input[n.b] == '0' || t_.input[n.b] == '1')) {
         return put(t_.input[n.b] == '0' ? "false" : "true");
       }
       break;
-    default: break;
+    default:
+      break;
   }
   if (suffix == nullptr) {
     put('(');
@@ -522,7 +664,8 @@ void Printer::binary(const Node& n) {
 
 void Printer::unary(const Node& n) {
   Ref operand = n.b;
-  if (isCode(n.a, "ad") && t_[operand].kind == Kind::kFunction && t_[t_[operand].a].kind == Kind::kQualified) {
+  if (isCode(n.a, "ad") && t_[operand].kind == Kind::kFunction &&
+      t_[t_[operand].a].kind == Kind::kQualified) {
     operand = t_[operand].a;
   }
   operatorText(n.a);
@@ -540,8 +683,12 @@ void Printer::fold(const Node& n) {
   if (n.flag != 'l') subexpression(n.b);
   operatorText(n.a);
   switch (n.flag) {
-    case 'l': subexpression(n.b); break;
-    case 'r': put("..."); break;
+    case 'l':
+      subexpression(n.b);
+      break;
+    case 'r':
+      put("...");
+      break;
     default:
       put("...");
       operatorText(n.a);
@@ -575,11 +722,22 @@ void Printer::sizeofPack(Ref r) {
 
 void Printer::expression(const Node& n) {
   switch (n.kind) {
-    case Kind::kLiteral: literal(n); return;
-    case Kind::kUnary: unary(n); return;
-    case Kind::kSuffix: subexpression(n.b); operatorText(n.a); return;
-    case Kind::kNullary: operatorText(n.a); return;
-    case Kind::kBinary: binary(n); return;
+    case Kind::kLiteral:
+      literal(n);
+      return;
+    case Kind::kUnary:
+      unary(n);
+      return;
+    case Kind::kSuffix:
+      subexpression(n.b);
+      operatorText(n.a);
+      return;
+    case Kind::kNullary:
+      operatorText(n.a);
+      return;
+    case Kind::kBinary:
+      binary(n);
+      return;
     case Kind::kTrinary: {
       const Ref one = n.b, two = t_[one].b, three = t_[two].b;
       subexpression(t_[one].a);
@@ -603,7 +761,9 @@ void Printer::expression(const Node& n) {
       both(n.c);
       put(')');
       return;
-    case Kind::kArgs: items(n.a); return;
+    case Kind::kArgs:
+      items(n.a);
+      return;
     case Kind::kInit:
       if (n.a != 0) both(n.a);
       put('{');
@@ -616,10 +776,18 @@ void Printer::expression(const Node& n) {
       decimal(n.b);
       put('}');
       return;
-    case Kind::kFold: fold(n); return;
-    case Kind::kNew: newExpression(n); return;
-    case Kind::kSizeofPack: sizeofPack(n.a); return;
-    default: failed_ = true; return;
+    case Kind::kFold:
+      fold(n);
+      return;
+    case Kind::kNew:
+      newExpression(n);
+      return;
+    case Kind::kSizeofPack:
+      sizeofPack(n.a);
+      return;
+    default:
+      failed_ = true;
+      return;
   }
 }
 

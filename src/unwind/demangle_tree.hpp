@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The tree between the demangler's parser and printer. Private to src/unwind.
-// Ownership:  all nodes live in one Tree on the caller's stack; a node is named by its 16-bit index, 0 is "none".
-// Invariants: (1) children have been made before their parents, except through kForward, whose target is set later: only
+// Ownership:  all nodes live in one Tree on the caller's stack; a node is named by its 16-bit index, 0 is
+// "none". Invariants: (1) children have been made before their parents, except through kForward, whose target
+// is set later: only
 //             kForward can close a cycle, and the printer's depth and fuel limits end it.
 #pragma once
 #include "base/types.hpp"
@@ -13,15 +14,16 @@ using Ref = uint16;
 enum class Kind : uint8 {
   kNone,
   // names
-  kName,        // a: offset in the input, b: length
-  kText,        // a: index into kTexts
-  kStdSub,      // a: index into kStdSubs, flag: 1 if always spelled out
-  kQualified,   // a::b
-  kLocal,       // a: function, b: entity
-  kTemplate,    // a: name, b: list of arguments
-  kList,        // a: item, b: rest
-  kPack,        // a: list (an argument pack)
-  kCtor, kDtor, // a: name of the class
+  kName,       // a: offset in the input, b: length
+  kText,       // a: index into kTexts
+  kStdSub,     // a: index into kStdSubs, flag: 1 if always spelled out
+  kQualified,  // a::b
+  kLocal,      // a: function, b: entity
+  kTemplate,   // a: name, b: list of arguments
+  kList,       // a: item, b: rest
+  kPack,       // a: list (an argument pack)
+  kCtor,
+  kDtor,        // a: name of the class
   kOperator,    // a: index into kOperators
   kConversion,  // a: type
   kLiteralOp,   // a: name
@@ -33,14 +35,18 @@ enum class Kind : uint8 {
   kStructured,  // a: list of names
   kThisQual,    // a: name of a member function, flag: kConst..
   // whole symbols
-  kFunction,    // a: name, b: kFuncType
-  kSpecial,     // flag: index into kSpecials, a: what, b: "-in-" what
-  kRefTemp,     // a: what, b: number
-  kClone,       // a: symbol, b: offset of suffix, c: length
+  kFunction,  // a: name, b: kFuncType
+  kSpecial,   // flag: index into kSpecials, a: what, b: "-in-" what
+  kRefTemp,   // a: what, b: number
+  kClone,     // a: symbol, b: offset of suffix, c: length
   // types
-  kFuncType,    // a: return type or 0, b: list of parameters, flag: kConst.. kNoexcept, c: noexcept(expr)
-  kQual,        // a: type, flag: kConst..
-  kPointer, kLvalueRef, kRvalueRef, kComplex, kImaginary,  // a: type
+  kFuncType,  // a: return type or 0, b: list of parameters, flag: kConst.. kNoexcept, c: noexcept(expr)
+  kQual,      // a: type, flag: kConst..
+  kPointer,
+  kLvalueRef,
+  kRvalueRef,
+  kComplex,
+  kImaginary,   // a: type
   kArray,       // a: dimension or 0, b: type
   kMemberPtr,   // a: class, b: type
   kVector,      // a: dimension, b: type
@@ -69,7 +75,15 @@ enum class Kind : uint8 {
   kSizeofPack,  // a: pack
 };
 
-enum Flags : uint8 { kConst = 1, kVolatile = 2, kRestrict = 4, kLref = 8, kRref = 16, kNoexcept = 32, kTxSafe = 64 };
+enum Flags : uint8 {
+  kConst = 1,
+  kVolatile = 2,
+  kRestrict = 4,
+  kLref = 8,
+  kRref = 16,
+  kNoexcept = 32,
+  kTxSafe = 64
+};
 
 struct Node {
   Kind kind;
@@ -94,14 +108,23 @@ struct StdSub {
 };
 extern const StdSub kStdSubs[];
 extern const char* const kTexts[];
-enum TextIndex : Ref { kTextStd, kTextAnonymous, kTextAllocator, kTextBasicString, kTextIstream, kTextOstream,
-                       kTextIostream, kTextStringLiteral, kTextBuiltins };
+enum TextIndex : Ref {
+  kTextStd,
+  kTextAnonymous,
+  kTextAllocator,
+  kTextBasicString,
+  kTextIstream,
+  kTextOstream,
+  kTextIostream,
+  kTextStringLiteral,
+  kTextBuiltins
+};
 extern const char* const kSpecials[];
 
 struct Tree {
   static constexpr unsigned kNodes = 1024;
   const char* input;
-  unsigned size = 0;      // of input
+  unsigned size = 0;  // of input
   unsigned n = 1;
   Node nodes[kNodes];
 

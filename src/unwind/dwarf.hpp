@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // DWARF 2 to 5 as far as a traceback needs it: units, abbreviations, attribute values, address ranges.
-// Ownership:  a UnitTable and what hangs from it live as long as the process; nothing changes after publication.
-// Ordering:   Unit::lines and Unit::funcs are published like the tables of symfile.hpp.
-// Not read:   split units (.dwo), type units, dwz supplementary files, 64-bit modules over 2 GiB: they lose information only.
+// Ownership:  a UnitTable and what hangs from it live as long as the process; nothing changes after
+// publication. Ordering:   Unit::lines and Unit::funcs are published like the tables of symfile.hpp. Not
+// read:   split units (.dwo), type units, dwz supplementary files, 64-bit modules over 2 GiB: they lose
+// information only.
 #pragma once
 #include "unwind/cursor.hpp"
 #include "unwind/symfile.hpp"
@@ -13,21 +14,41 @@ struct LineTable;
 struct FuncTable;
 
 enum class Tag : uint16 {
-  lexicalBlock = 0x0b, compileUnit = 0x11, structureType = 0x13, inlinedSubroutine = 0x1d, subprogram = 0x2e,
-  classType = 0x02, unionType = 0x17, enumerationType = 0x04, namespaceTag = 0x39, partialUnit = 0x3c,
+  lexicalBlock = 0x0b,
+  compileUnit = 0x11,
+  structureType = 0x13,
+  inlinedSubroutine = 0x1d,
+  subprogram = 0x2e,
+  classType = 0x02,
+  unionType = 0x17,
+  enumerationType = 0x04,
+  namespaceTag = 0x39,
+  partialUnit = 0x3c,
   skeletonUnit = 0x4a,
 };
 
 enum class At : uint16 {
-  name = 0x03, stmtList = 0x10, lowPc = 0x11, highPc = 0x12, compDir = 0x1b, abstractOrigin = 0x31,
-  specification = 0x47, ranges = 0x55, callFile = 0x58, callLine = 0x59, linkageName = 0x6e,
-  strOffsetsBase = 0x72, addrBase = 0x73, rnglistsBase = 0x74, mipsLinkageName = 0x2007,
+  name = 0x03,
+  stmtList = 0x10,
+  lowPc = 0x11,
+  highPc = 0x12,
+  compDir = 0x1b,
+  abstractOrigin = 0x31,
+  specification = 0x47,
+  ranges = 0x55,
+  callFile = 0x58,
+  callLine = 0x59,
+  linkageName = 0x6e,
+  strOffsetsBase = 0x72,
+  addrBase = 0x73,
+  rnglistsBase = 0x74,
+  mipsLinkageName = 0x2007,
 };
 
 // Unit is one compilation unit. Offsets are into the sections of the SymFile.
 struct Unit {
-  uint64 begin = 0;         // of the unit's header in .debug_info
-  uint64 dies = 0;          // its first DIE
+  uint64 begin = 0;  // of the unit's header in .debug_info
+  uint64 dies = 0;   // its first DIE
   uint64 end = 0;
   uint64 abbrevs = 0;
   uint64 stmtList = ~uint64{0};
@@ -72,7 +93,7 @@ struct Abbrev {
   uint32 specs = 0, nspecs = 0;  // range in AbbrevTable::specs
   uint16 tag = 0;
   bool children = false;
-  int32 size = -1;               // bytes of all attributes when each has a fixed size, else -1
+  int32 size = -1;  // bytes of all attributes when each has a fixed size, else -1
 };
 
 // AbbrevTable is a decoded abbreviation table.
@@ -103,7 +124,8 @@ struct AttrValue {
   const char* s = nullptr;  // kString
 };
 
-// readAttr reads one value and moves the cursor behind it. False: unknown form; the rest of the DIE cannot be read.
+// readAttr reads one value and moves the cursor behind it. False: unknown form; the rest of the DIE cannot be
+// read.
 bool readAttr(const SymFile& f, const Unit& u, const AttrSpec& spec, Cursor& c, AttrValue& v);
 // Index forms are resolved in a second step, because the unit's bases may come after them.
 bool resolveAddr(const SymFile& f, const Unit& u, const AttrValue& v, uint64& addr);
@@ -125,17 +147,19 @@ struct LineInfo {
 bool lineAt(SymFile& f, Unit& u, uint32 off, LineInfo& out);
 // fileName is the path of file number n of the unit's line table, nullptr when there is none.
 const char* fileName(SymFile& f, Unit& u, uint64 n);
-// sequencesOf reports the ranges that the line program at `stmtList` covers: for units without any in .debug_info.
+// sequencesOf reports the ranges that the line program at `stmtList` covers: for units without any in
+// .debug_info.
 void sequencesOf(const SymFile& f, const Unit& u, RangeFn fn, void* arg);
 
 // Inlined calls (dwarf_inline.cpp): the function of the unit that holds off, and the calls inlined there.
 struct InlineStep {
-  const char* func = nullptr;   // of the inlined function
+  const char* func = nullptr;  // of the inlined function
   const char* callFile = nullptr;
-  uint32 callLine = 0;          // where the next outer one called it
+  uint32 callLine = 0;  // where the next outer one called it
 };
-// inlinesAt writes the chain at off, innermost first, and returns its length; `outer` gets the name of the function
-// around them (nullptr when the unit does not know it).
-unsigned inlinesAt(SymFile& f, Unit& u, uint32 off, InlineStep* steps, unsigned max, const char*& outer);
+// inlinesAt writes the chain at off, innermost first, and returns its length.
+unsigned inlinesAt(SymFile& f, Unit& u, uint32 off, InlineStep* steps, unsigned max);
+// functionNameAt is the name of the function around them, for modules without symbol table.
+const char* functionNameAt(SymFile& f, Unit& u, uint32 off);
 
 }  // namespace gort::rt

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Line tables: runs the line program of a unit once, keeps its rows sorted by address.     (Go: pcln tables, ready-made)
-// Rows are chosen as binutils does it, so that addr2line and we agree: is_stmt is ignored, of several rows with one address
-// the last wins, a row with line 0 is an answer ("no line").
-// Sequences that start outside the module's code belong to functions that the linker threw away: dropped.
+// Line tables: runs the line program of a unit once, keeps its rows sorted by address.     (Go: pcln tables,
+// ready-made) Rows are chosen as binutils does it, so that addr2line and we agree: is_stmt is ignored, of
+// several rows with one address the last wins, a row with line 0 is an answer ("no line"). Sequences that
+// start outside the module's code belong to functions that the linker threw away: dropped.
 #include <new>
 
 #include "unwind/dwarf.hpp"
@@ -42,7 +42,7 @@ struct LineHeader {
   const uint8* opcodeLengths = nullptr;
   Cursor entries{nullptr, nullptr};  // directory and file tables
   Cursor program{nullptr, nullptr};
-  Unit forms;                        // address and offset size for reading forms of the header
+  Unit forms;  // address and offset size for reading forms of the header
 };
 
 bool readHeader(const SymFile& f, uint64 off, LineHeader& h) {
@@ -110,18 +110,33 @@ class LineMachine {
         line_ = 1;
         file_ = 1;
         break;
-      case 2: addr_ = e.fixed(e.left() < 8 ? static_cast<unsigned>(e.left()) : 8); break;
-      default: break;
+      case 2:
+        addr_ = e.fixed(e.left() < 8 ? static_cast<unsigned>(e.left()) : 8);
+        break;
+      default:
+        break;
     }
   }
   void standard(uint8 op, Cursor& c) {
     switch (op) {
-      case 1: onRow_(addr_, line_, file_, false); break;
-      case 2: addr_ += h_.minInst * c.uleb(); break;
-      case 3: line_ += static_cast<uint32>(c.sleb()); break;
-      case 4: file_ = static_cast<uint32>(c.uleb()); break;
-      case 8: addr_ += uint64{h_.minInst} * ((255u - h_.opcodeBase) / h_.lineRange); break;
-      case 9: addr_ += c.u16(); break;
+      case 1:
+        onRow_(addr_, line_, file_, false);
+        break;
+      case 2:
+        addr_ += h_.minInst * c.uleb();
+        break;
+      case 3:
+        line_ += static_cast<uint32>(c.sleb());
+        break;
+      case 4:
+        file_ = static_cast<uint32>(c.uleb());
+        break;
+      case 8:
+        addr_ += uint64{h_.minInst} * ((255u - h_.opcodeBase) / h_.lineRange);
+        break;
+      case 9:
+        addr_ += c.u16();
+        break;
       default:
         for (uint8 n = h_.opcodeLengths[op - 1]; n > 0 && !c.bad; --n) c.uleb();
         break;
@@ -153,7 +168,8 @@ struct Collector {
       open = true;
     }
     if (keep && (addr < f.base || addr - f.base >= kEnd)) keep = false;
-    if (keep) keep = rows.push(Row{static_cast<uint32>(addr - f.base), line, end ? file | kEnd : file & ~kEnd});
+    if (keep)
+      keep = rows.push(Row{static_cast<uint32>(addr - f.base), line, end ? file | kEnd : file & ~kEnd});
     if (!end) return;
     while (!keep && rows.size() > seqStart) rows.pop();
     open = false;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Units, abbreviations and attribute forms.
-// The index of address ranges comes from the root DIEs, not from .debug_aranges: Clang does not write that section, a
-// mixed program has it for half of its units, and a root DIE costs one page touch per unit.
+// The index of address ranges comes from the root DIEs, not from .debug_aranges: Clang does not write that
+// section, a mixed program has it for half of its units, and a root DIE costs one page touch per unit.
 #include <new>
 
 #include "unwind/dwarf.hpp"
@@ -11,33 +11,102 @@ namespace gort::rt {
 namespace {
 
 enum : uint16 {
-  kFormAddr = 0x01, kFormBlock2 = 0x03, kFormBlock4 = 0x04, kFormData2 = 0x05, kFormData4 = 0x06, kFormData8 = 0x07,
-  kFormString = 0x08, kFormBlock = 0x09, kFormBlock1 = 0x0a, kFormData1 = 0x0b, kFormFlag = 0x0c, kFormSdata = 0x0d,
-  kFormStrp = 0x0e, kFormUdata = 0x0f, kFormRefAddr = 0x10, kFormRef1 = 0x11, kFormRef2 = 0x12, kFormRef4 = 0x13,
-  kFormRef8 = 0x14, kFormRefUdata = 0x15, kFormIndirect = 0x16, kFormSecOffset = 0x17, kFormExprloc = 0x18,
-  kFormFlagPresent = 0x19, kFormStrx = 0x1a, kFormAddrx = 0x1b, kFormRefSup4 = 0x1c, kFormStrpSup = 0x1d,
-  kFormData16 = 0x1e, kFormLineStrp = 0x1f, kFormRefSig8 = 0x20, kFormImplicitConst = 0x21, kFormLoclistx = 0x22,
-  kFormRnglistx = 0x23, kFormRefSup8 = 0x24, kFormStrx1 = 0x25, kFormStrx2 = 0x26, kFormStrx3 = 0x27,
-  kFormStrx4 = 0x28, kFormAddrx1 = 0x29, kFormAddrx2 = 0x2a, kFormAddrx3 = 0x2b, kFormAddrx4 = 0x2c,
-  kFormGnuAddrIndex = 0x1f01, kFormGnuStrIndex = 0x1f02, kFormGnuRefAlt = 0x1f20, kFormGnuStrpAlt = 0x1f21,
+  kFormAddr = 0x01,
+  kFormBlock2 = 0x03,
+  kFormBlock4 = 0x04,
+  kFormData2 = 0x05,
+  kFormData4 = 0x06,
+  kFormData8 = 0x07,
+  kFormString = 0x08,
+  kFormBlock = 0x09,
+  kFormBlock1 = 0x0a,
+  kFormData1 = 0x0b,
+  kFormFlag = 0x0c,
+  kFormSdata = 0x0d,
+  kFormStrp = 0x0e,
+  kFormUdata = 0x0f,
+  kFormRefAddr = 0x10,
+  kFormRef1 = 0x11,
+  kFormRef2 = 0x12,
+  kFormRef4 = 0x13,
+  kFormRef8 = 0x14,
+  kFormRefUdata = 0x15,
+  kFormIndirect = 0x16,
+  kFormSecOffset = 0x17,
+  kFormExprloc = 0x18,
+  kFormFlagPresent = 0x19,
+  kFormStrx = 0x1a,
+  kFormAddrx = 0x1b,
+  kFormRefSup4 = 0x1c,
+  kFormStrpSup = 0x1d,
+  kFormData16 = 0x1e,
+  kFormLineStrp = 0x1f,
+  kFormRefSig8 = 0x20,
+  kFormImplicitConst = 0x21,
+  kFormLoclistx = 0x22,
+  kFormRnglistx = 0x23,
+  kFormRefSup8 = 0x24,
+  kFormStrx1 = 0x25,
+  kFormStrx2 = 0x26,
+  kFormStrx3 = 0x27,
+  kFormStrx4 = 0x28,
+  kFormAddrx1 = 0x29,
+  kFormAddrx2 = 0x2a,
+  kFormAddrx3 = 0x2b,
+  kFormAddrx4 = 0x2c,
+  kFormGnuAddrIndex = 0x1f01,
+  kFormGnuStrIndex = 0x1f02,
+  kFormGnuRefAlt = 0x1f20,
+  kFormGnuStrpAlt = 0x1f21,
 };
 
 // fixedSize is the size of a form that has one, -1 otherwise.
 int32 fixedSize(uint16 form, const Unit& u) {
   const int32 off = u.is64 ? 8 : 4;
   switch (form) {
-    case kFormFlagPresent: case kFormImplicitConst: return 0;
-    case kFormData1: case kFormFlag: case kFormRef1: case kFormStrx1: case kFormAddrx1: return 1;
-    case kFormData2: case kFormRef2: case kFormStrx2: case kFormAddrx2: return 2;
-    case kFormStrx3: case kFormAddrx3: return 3;
-    case kFormData4: case kFormRef4: case kFormStrx4: case kFormAddrx4: case kFormRefSup4: return 4;
-    case kFormData8: case kFormRef8: case kFormRefSig8: case kFormRefSup8: return 8;
-    case kFormData16: return 16;
-    case kFormAddr: return u.addrSize;
-    case kFormRefAddr: return u.version <= 2 ? u.addrSize : off;
-    case kFormStrp: case kFormSecOffset: case kFormLineStrp: case kFormStrpSup: case kFormGnuRefAlt:
-    case kFormGnuStrpAlt: return off;
-    default: return -1;
+    case kFormFlagPresent:
+    case kFormImplicitConst:
+      return 0;
+    case kFormData1:
+    case kFormFlag:
+    case kFormRef1:
+    case kFormStrx1:
+    case kFormAddrx1:
+      return 1;
+    case kFormData2:
+    case kFormRef2:
+    case kFormStrx2:
+    case kFormAddrx2:
+      return 2;
+    case kFormStrx3:
+    case kFormAddrx3:
+      return 3;
+    case kFormData4:
+    case kFormRef4:
+    case kFormStrx4:
+    case kFormAddrx4:
+    case kFormRefSup4:
+      return 4;
+    case kFormData8:
+    case kFormRef8:
+    case kFormRefSig8:
+    case kFormRefSup8:
+      return 8;
+    case kFormData16:
+      return 16;
+    case kFormAddr:
+      return u.addrSize;
+    case kFormRefAddr:
+      return u.version <= 2 ? u.addrSize : off;
+    case kFormStrp:
+    case kFormSecOffset:
+    case kFormLineStrp:
+    case kFormStrpSup:
+    case kFormGnuRefAlt:
+    case kFormGnuStrpAlt:
+      return off;
+    default:
+      return -1;
   }
 }
 
@@ -61,30 +130,59 @@ bool setString(AttrValue& v, const char* s) {
 
 bool readStringForm(const SymFile& f, const Unit& u, uint16 form, Cursor& c, AttrValue& v) {
   switch (form) {
-    case kFormString: return setString(v, c.cstr());
-    case kFormStrp: return setString(v, cstrAt(f.dwarf.str, c.offset(u.is64)));
-    case kFormLineStrp: return setString(v, cstrAt(f.dwarf.lineStr, c.offset(u.is64)));
-    case kFormStrx: case kFormGnuStrIndex: return setIndex(v, AttrValue::kStrIndex, c.uleb());
-    case kFormStrx1: case kFormStrx2: case kFormStrx3: case kFormStrx4:
+    case kFormString:
+      return setString(v, c.cstr());
+    case kFormStrp:
+      return setString(v, cstrAt(f.dwarf.str, c.offset(u.is64)));
+    case kFormLineStrp:
+      return setString(v, cstrAt(f.dwarf.lineStr, c.offset(u.is64)));
+    case kFormStrx:
+    case kFormGnuStrIndex:
+      return setIndex(v, AttrValue::kStrIndex, c.uleb());
+    case kFormStrx1:
+    case kFormStrx2:
+    case kFormStrx3:
+    case kFormStrx4:
       return setIndex(v, AttrValue::kStrIndex, c.fixed(form - kFormStrx1 + 1u));
-    default: return false;
+    default:
+      return false;
   }
 }
 
 bool readVariableForm(uint16 form, Cursor& c, AttrValue& v) {
   switch (form) {
-    case kFormSdata: return setConst(v, static_cast<uint64>(c.sleb()));
-    case kFormUdata: return setConst(v, c.uleb());
-    case kFormBlock: case kFormExprloc: c.skip(c.uleb()); return true;
-    case kFormBlock1: c.skip(c.u8()); return true;
-    case kFormBlock2: c.skip(c.u16()); return true;
-    case kFormBlock4: c.skip(c.u32()); return true;
-    case kFormAddrx: case kFormGnuAddrIndex: return setIndex(v, AttrValue::kAddrIndex, c.uleb());
-    case kFormAddrx1: case kFormAddrx2: case kFormAddrx3: case kFormAddrx4:
+    case kFormSdata:
+      return setConst(v, static_cast<uint64>(c.sleb()));
+    case kFormUdata:
+      return setConst(v, c.uleb());
+    case kFormBlock:
+    case kFormExprloc:
+      c.skip(c.uleb());
+      return true;
+    case kFormBlock1:
+      c.skip(c.u8());
+      return true;
+    case kFormBlock2:
+      c.skip(c.u16());
+      return true;
+    case kFormBlock4:
+      c.skip(c.u32());
+      return true;
+    case kFormAddrx:
+    case kFormGnuAddrIndex:
+      return setIndex(v, AttrValue::kAddrIndex, c.uleb());
+    case kFormAddrx1:
+    case kFormAddrx2:
+    case kFormAddrx3:
+    case kFormAddrx4:
       return setIndex(v, AttrValue::kAddrIndex, c.fixed(form - kFormAddrx1 + 1u));
-    case kFormRnglistx: return setIndex(v, AttrValue::kListIndex, c.uleb());
-    case kFormLoclistx: c.uleb(); return true;
-    default: return false;
+    case kFormRnglistx:
+      return setIndex(v, AttrValue::kListIndex, c.uleb());
+    case kFormLoclistx:
+      c.uleb();
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -98,22 +196,37 @@ bool readAttr(const SymFile& f, const Unit& u, const AttrSpec& spec, Cursor& c, 
     form = static_cast<uint16>(c.uleb());
   }
   switch (form) {
-    case kFormImplicitConst: return setConst(v, static_cast<uint64>(spec.implicit));
-    case kFormFlagPresent: return setConst(v, 1);
-    case kFormData1: case kFormFlag: return setConst(v, c.u8());
-    case kFormData2: return setConst(v, c.u16());
-    case kFormData4: return setConst(v, c.u32());
-    case kFormData8: return setConst(v, c.u64());
-    case kFormAddr: return setIndex(v, AttrValue::kAddr, c.fixed(u.addrSize));
-    case kFormSecOffset: return setIndex(v, AttrValue::kSecOffset, c.offset(u.is64));
-    case kFormRef1: return setIndex(v, AttrValue::kRef, u.begin + c.u8());
-    case kFormRef2: return setIndex(v, AttrValue::kRef, u.begin + c.u16());
-    case kFormRef4: return setIndex(v, AttrValue::kRef, u.begin + c.u32());
-    case kFormRef8: return setIndex(v, AttrValue::kRef, u.begin + c.u64());
-    case kFormRefUdata: return setIndex(v, AttrValue::kRef, u.begin + c.uleb());
+    case kFormImplicitConst:
+      return setConst(v, static_cast<uint64>(spec.implicit));
+    case kFormFlagPresent:
+      return setConst(v, 1);
+    case kFormData1:
+    case kFormFlag:
+      return setConst(v, c.u8());
+    case kFormData2:
+      return setConst(v, c.u16());
+    case kFormData4:
+      return setConst(v, c.u32());
+    case kFormData8:
+      return setConst(v, c.u64());
+    case kFormAddr:
+      return setIndex(v, AttrValue::kAddr, c.fixed(u.addrSize));
+    case kFormSecOffset:
+      return setIndex(v, AttrValue::kSecOffset, c.offset(u.is64));
+    case kFormRef1:
+      return setIndex(v, AttrValue::kRef, u.begin + c.u8());
+    case kFormRef2:
+      return setIndex(v, AttrValue::kRef, u.begin + c.u16());
+    case kFormRef4:
+      return setIndex(v, AttrValue::kRef, u.begin + c.u32());
+    case kFormRef8:
+      return setIndex(v, AttrValue::kRef, u.begin + c.u64());
+    case kFormRefUdata:
+      return setIndex(v, AttrValue::kRef, u.begin + c.uleb());
     case kFormRefAddr:
       return setIndex(v, AttrValue::kRef, u.version <= 2 ? c.fixed(u.addrSize) : c.offset(u.is64));
-    default: break;
+    default:
+      break;
   }
   if (readStringForm(f, u, form, c, v) || readVariableForm(form, c, v)) return true;
   const int32 n = fixedSize(form, u);
@@ -229,14 +342,34 @@ void rangesV5(const SymFile& f, const Unit& u, uint64 off, const RangeSink& sink
   for (unsigned n = 0; c.more() && n < kMaxRanges; ++n) {
     uint64 lo = 0, hi = 0;
     switch (c.u8()) {
-      case 1: base = indexedAddr(f, u, c); break;
-      case 2: lo = indexedAddr(f, u, c); hi = indexedAddr(f, u, c); break;
-      case 3: lo = indexedAddr(f, u, c); hi = lo + c.uleb(); break;
-      case 4: lo = base + c.uleb(); hi = base + c.uleb(); break;
-      case 5: base = c.fixed(u.addrSize); break;
-      case 6: lo = c.fixed(u.addrSize); hi = c.fixed(u.addrSize); break;
-      case 7: lo = c.fixed(u.addrSize); hi = lo + c.uleb(); break;
-      default: return;
+      case 1:
+        base = indexedAddr(f, u, c);
+        break;
+      case 2:
+        lo = indexedAddr(f, u, c);
+        hi = indexedAddr(f, u, c);
+        break;
+      case 3:
+        lo = indexedAddr(f, u, c);
+        hi = lo + c.uleb();
+        break;
+      case 4:
+        lo = base + c.uleb();
+        hi = base + c.uleb();
+        break;
+      case 5:
+        base = c.fixed(u.addrSize);
+        break;
+      case 6:
+        lo = c.fixed(u.addrSize);
+        hi = c.fixed(u.addrSize);
+        break;
+      case 7:
+        lo = c.fixed(u.addrSize);
+        hi = lo + c.uleb();
+        break;
+      default:
+        return;
     }
     if (c.bad) return;
     sink.add(lo, hi);
@@ -306,19 +439,37 @@ struct RootValues {
 
 void takeRootAttr(Unit& u, RootValues& r, uint16 name, const AttrValue& v) {
   switch (static_cast<At>(name)) {
-    case At::stmtList: u.stmtList = v.u; break;
-    case At::lowPc: r.extent.low = v; break;
-    case At::highPc: r.extent.high = v; break;
-    case At::ranges: r.extent.ranges = v; break;
-    case At::compDir: r.compDir = v; break;
-    case At::strOffsetsBase: u.strOffsetsBase = v.u; break;
-    case At::addrBase: u.addrBase = v.u; break;
-    case At::rnglistsBase: u.rnglistsBase = v.u; break;
-    default: break;
+    case At::stmtList:
+      u.stmtList = v.u;
+      break;
+    case At::lowPc:
+      r.extent.low = v;
+      break;
+    case At::highPc:
+      r.extent.high = v;
+      break;
+    case At::ranges:
+      r.extent.ranges = v;
+      break;
+    case At::compDir:
+      r.compDir = v;
+      break;
+    case At::strOffsetsBase:
+      u.strOffsetsBase = v.u;
+      break;
+    case At::addrBase:
+      u.addrBase = v.u;
+      break;
+    case At::rnglistsBase:
+      u.rnglistsBase = v.u;
+      break;
+    default:
+      break;
   }
 }
 
-// readRoot fills the unit from its first DIE. The abbreviation is read in place: the first of the table, almost always.
+// readRoot fills the unit from its first DIE. The abbreviation is read in place: the first of the table,
+// almost always.
 bool readRoot(const SymFile& f, Unit& u, RootValues& r) {
   Cursor die = Cursor::at(f.dwarf.info, u.dies);
   const uint64 code = die.uleb();
@@ -328,7 +479,8 @@ bool readRoot(const SymFile& f, Unit& u, RootValues& r) {
     if (a.bad || c == 0) return false;
     const auto tag = static_cast<Tag>(a.uleb());
     a.u8();
-    if (c == code && tag != Tag::compileUnit && tag != Tag::partialUnit && tag != Tag::skeletonUnit) return false;
+    if (c == code && tag != Tag::compileUnit && tag != Tag::partialUnit && tag != Tag::skeletonUnit)
+      return false;
     for (;;) {
       AttrSpec s{static_cast<uint16>(a.uleb()), static_cast<uint16>(a.uleb()), 0};
       if (s.form == kFormImplicitConst) s.implicit = a.sleb();

@@ -10,7 +10,8 @@
 #include "unwind/file_map.hpp"
 
 #if !defined(DLFO_STRUCT_HAS_EH_DBASE)
-// glibc before 2.35 has no declaration; the weak reference below is then null in every process that runs there.
+// glibc before 2.35 has no declaration; the weak reference below is then null in every process that runs
+// there.
 struct dl_find_object {
   unsigned long long int dlfo_flags;
   void* dlfo_map_start;
@@ -36,17 +37,10 @@ std::size_t length(const char* s) {
   return n;
 }
 
-bool sameText(const char* a, const char* b) {
-  while (*a != 0 && *a == *b) {
-    ++a;
-    ++b;
-  }
-  return *a == *b;
-}
-
 using DlFindObject = int (*)(void*, dl_find_object*) noexcept;
 
-// dlFindObject is the loader's function by its address: a call through the lazy PLT could run the dynamic linker here.
+// dlFindObject is the loader's function by its address: a call through the lazy PLT could run the dynamic
+// linker here.
 DlFindObject dlFindObject() {
   DlFindObject fn = &gortDlFindObject;
   __asm__("" : "+r"(fn));
@@ -73,7 +67,8 @@ struct ModuleKey {
 // headerOf checks for an ELF header in memory. Requires: a page is readable there.
 bool headerOf(const uint8* image, Elf64_Ehdr& eh) {
   __builtin_memcpy(&eh, image, sizeof eh);
-  // The program headers follow the header in every linker's output; further away than a page they may not be mapped.
+  // The program headers follow the header in every linker's output; further away than a page they may not be
+  // mapped.
   return __builtin_memcmp(eh.e_ident, ELFMAG, SELFMAG) == 0 && eh.e_ident[EI_CLASS] == ELFCLASS64 &&
          eh.e_phentsize == sizeof(Elf64_Phdr) && eh.e_phoff <= kPageSize &&
          eh.e_phoff + uint64{eh.e_phnum} * sizeof(Elf64_Phdr) <= kPageSize;
@@ -228,7 +223,8 @@ bool loadRange(const uint8* image, uintptr& bias, AddrRange& range) {
 
 bool samePath(const MapLine& a, const MapLine& b) { return a.inode == b.inode && sameText(a.path, b.path); }
 
-// objectInMaps finds the object around pc in /proc/self/maps: first.range.lo is where its file offset 0 is mapped.
+// objectInMaps finds the object around pc in /proc/self/maps: first.range.lo is where its file offset 0 is
+// mapped.
 bool objectInMaps(uintptr pc, MapLine& first) {
   const long fd = fileOpen("/proc/self/maps");
   if (fd < 0) return false;

@@ -41,14 +41,6 @@ ByteSpan sectionBytes(const ElfFile& f, const Elf64_Shdr& sh) {
   return {f.bytes.p + sh.sh_offset, f.bytes.p + sh.sh_offset + sh.sh_size};
 }
 
-bool sameText(const char* a, const char* b) {
-  while (*a != 0 && *a == *b) {
-    ++a;
-    ++b;
-  }
-  return *a == *b;
-}
-
 // isMapped: the file's ELF and program headers are the ones in memory.
 bool isMapped(const Module& m, ByteSpan file) {
   if (m.image == nullptr || m.imageSize > file.size()) return false;
@@ -66,10 +58,14 @@ void noteDebugSection(const char* name, ByteSpan bytes, DwarfSections& d) {
     ByteSpan DwarfSections::*field;
   };
   static constexpr Entry kEntries[] = {
-      {".debug_info", &DwarfSections::info},         {".debug_abbrev", &DwarfSections::abbrev},
-      {".debug_line", &DwarfSections::line},         {".debug_str", &DwarfSections::str},
-      {".debug_line_str", &DwarfSections::lineStr},  {".debug_ranges", &DwarfSections::ranges},
-      {".debug_rnglists", &DwarfSections::rnglists}, {".debug_addr", &DwarfSections::addr},
+      {".debug_info", &DwarfSections::info},
+      {".debug_abbrev", &DwarfSections::abbrev},
+      {".debug_line", &DwarfSections::line},
+      {".debug_str", &DwarfSections::str},
+      {".debug_line_str", &DwarfSections::lineStr},
+      {".debug_ranges", &DwarfSections::ranges},
+      {".debug_rnglists", &DwarfSections::rnglists},
+      {".debug_addr", &DwarfSections::addr},
       {".debug_str_offsets", &DwarfSections::strOffsets},
   };
   for (const Entry& e : kEntries) {
@@ -125,7 +121,8 @@ void readSymbols(const ElfFile& f, const Elf64_Shdr& table, SymFile& s) {
     if (!v.push(Symbol{off, size, y.st_name, rankOf(y)})) return;
   }
   // Two stable passes: by rank, then by address; the last of equal addresses is the best.
-  if (!v.sort([](const Symbol& y) { return y.rank; }) || !v.sort([](const Symbol& y) { return y.addr; })) return;
+  if (!v.sort([](const Symbol& y) { return y.rank; }) || !v.sort([](const Symbol& y) { return y.addr; }))
+    return;
   std::size_t n = 0;
   for (std::size_t i = 0; i < v.size(); ++i) {
     if (i + 1 < v.size() && v[i + 1].addr == v[i].addr) continue;
@@ -179,7 +176,8 @@ void load(const Module& m, SymFile& s) {
     if (found) readSymbols(f, symtab, s);
     return;
   }
-  // Stripped: the debug package's file has .symtab and .debug_*; the sections of one file are never mixed with another's.
+  // Stripped: the debug package's file has .symtab and .debug_*; the sections of one file are never mixed
+  // with another's.
   const ElfFile debug = openElf(debugFileOf(f));
   SymFile d;
   Elf64_Shdr debugSyms;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The symbol and debug sections of one module, and what was built from them. Private to src/unwind.
-// Addresses here are link-time addresses relative to the module's lowest one and 31 bits wide ("module offset").
-// Invariants: (1) every table is sorted by address before it is published and never changes after.
-// Ordering:   each lazily built table is one pointer: built privately, then cas(nullptr -> table, release) <-> load(acquire);
+// Addresses here are link-time addresses relative to the module's lowest one and 31 bits wide ("module
+// offset"). Invariants: (1) every table is sorted by address before it is published and never changes after.
+// Ordering:   each lazily built table is one pointer: built privately, then cas(nullptr -> table, release)
+// <-> load(acquire);
 //             the loser frees its copy.
 #pragma once
 #include "base/atomic.hpp"
@@ -26,17 +27,18 @@ struct DwarfSections {
 };
 
 struct SymFile {
-  ByteSpan file;        // empty: no usable file
+  ByteSpan file;  // empty: no usable file
   ByteSpan strtab;
   Symbol* syms = nullptr;
   uint32 nsyms = 0;
-  uint64 base = 0;      // lowest link-time address of the module
+  uint64 base = 0;                   // lowest link-time address of the module
   AddrRange exec[Module::kMaxExec];  // link-time
-  AddrRange ehFrame;    // link-time place of .eh_frame
+  AddrRange ehFrame;                 // link-time place of .eh_frame
   DwarfSections dwarf;
   Atomic<UnitTable*> units;
 
-  // offsetOf is the module offset of a link-time address in code; false for anything else (sections the linker dropped).
+  // offsetOf is the module offset of a link-time address in code; false for anything else (sections the
+  // linker dropped).
   bool offsetOf(uint64 addr, uint32& off) const {
     for (const AddrRange& r : exec) {
       if (!r.contains(addr)) continue;
@@ -83,7 +85,8 @@ std::size_t upperBound(const T* items, std::size_t n, uint32 key, KeyOf keyOf) {
   return lo;
 }
 
-// publishTable installs a freshly built table, or drops it when another thread was first. Returns the one in force.
+// publishTable installs a freshly built table, or drops it when another thread was first. Returns the one in
+// force.
 template <class T, class Drop>
 T* publishTable(Atomic<T*>& where, T* fresh, Drop drop) {
   T* seen = nullptr;

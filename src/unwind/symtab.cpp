@@ -63,9 +63,8 @@ unsigned symbolize(uintptr_t pc, Frame* frames, unsigned max) {
   LineInfo where;
   lineAt(*p.file, *u, p.off, where);
   InlineStep steps[kMaxInlined];
-  const char* dwarfName = nullptr;
-  const unsigned depth = inlinesAt(*p.file, *u, p.off, steps, kMaxInlined, dwarfName);
-  if (outer.func == nullptr) outer.func = dwarfName;
+  const unsigned depth = inlinesAt(*p.file, *u, p.off, steps, kMaxInlined);
+  if (outer.func == nullptr) outer.func = functionNameAt(*p.file, *u, p.off);
   unsigned n = 0;
   for (unsigned i = 0; i < depth; ++i) {
     if (n + 1 < max) frames[n++] = Frame{pc, steps[i].func, where.file, where.line, outer.entry, true};

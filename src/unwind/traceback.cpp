@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // The rule table: pc -> how to reach the caller, for the rules that need no interpretation (almost all).
-// Layout:     four words; word 0 is pc xor'ed with a mix of the others, so a reader that meets a half-written entry (or
-//             one from another pc) sees a wrong key and takes the slow path. No lock, no retry, any number of writers.
-// Staleness:  an entry outside the module that holds this code carries a tag of what the loader had mapped there; after
-//             dlclose and dlopen of something else the tag differs. Without _dl_find_object tags are 0: a stale rule then
-//             gives a wrong frame, never a bad load.
+// Layout:     four words; word 0 is pc xor'ed with a mix of the others, so a reader that meets a half-written
+// entry (or
+//             one from another pc) sees a wrong key and takes the slow path. No lock, no retry, any number of
+//             writers.
+// Staleness:  an entry outside the module that holds this code carries a tag of what the loader had mapped
+// there; after
+//             dlclose and dlopen of something else the tag differs. Without _dl_find_object tags are 0: a
+//             stale rule then gives a wrong frame, never a bad load.
 // Ordering:   all relaxed; the xor is the check.
-// Rejected:   per-thread tables (memory times threads, and TLS is one pointer); caching whole traces by (pc, sp).
-// Measured:   g++ 12 -O2, 2.1 GHz Xeon VM, 50 frames deep, see tests/unwind/unwind_bench.cpp for the numbers' method.
+// Rejected:   per-thread tables (memory times threads, and TLS is one pointer); caching whole traces by (pc,
+// sp). Measured:   g++ 12 -O2, 2.1 GHz Xeon VM, 50 frames deep, see tests/unwind/unwind_bench.cpp for the
+// numbers' method.
 #include "unwind/traceback.hpp"
 
 #include <ucontext.h>
@@ -48,7 +52,8 @@ constinit Atomic<uintptr> ownLo, ownHi;  // the module that holds this code cann
 
 // The constant keeps an empty entry from being pc 0's.
 uint64 mix(const uint64* w) {
-  return 0xd1b54a32d192ed03ULL ^ (w[0] * 0x9e3779b97f4a7c15ULL) ^ (w[1] * 0xbf58476d1ce4e5b9ULL) ^ (w[2] * 0x94d049bb133111ebULL);
+  return 0xd1b54a32d192ed03ULL ^ (w[0] * 0x9e3779b97f4a7c15ULL) ^ (w[1] * 0xbf58476d1ce4e5b9ULL) ^
+         (w[2] * 0x94d049bb133111ebULL);
 }
 
 Entry& slotOf(uintptr pc) {
@@ -124,8 +129,8 @@ bool finish(Regs& regs, uintptr cfa, uintptr pc) {
   return pc != 0;
 }
 
-// risesTo: a caller's frame lies above, so a damaged stack cannot loop. Only a frame interrupted after it popped its
-// return address (pop %rcx; jmp *%rcx) has its caller's stack pointer already.
+// risesTo: a caller's frame lies above, so a damaged stack cannot loop. Only a frame interrupted after it
+// popped its return address (pop %rcx; jmp *%rcx) has its caller's stack pointer already.
 bool risesTo(const Regs& regs, uintptr cfa) {
   return (cfa > regs.sp || (regs.exact && cfa == regs.sp)) && (cfa & 7) == 0;
 }
@@ -146,8 +151,8 @@ bool stepPlain(const Rule& rule, Regs& regs, const StackBounds& stack) {
   return finish(regs, cfa, pc);
 }
 
-// stepFramePointer follows bp, for code without unwind table. A pc in no module at all with exact state is a call
-// through a bad pointer: its return address is on top of the stack.
+// stepFramePointer follows bp, for code without unwind table. A pc in no module at all with exact state is a
+// call through a bad pointer: its return address is on top of the stack.
 bool stepFramePointer(Regs& regs, const StackBounds& stack, bool knownCode) {
   uintptr pc, bp;
   if (regs.exact && !knownCode && loadStack(stack, regs.sp, pc) && findModule(pc - 1) != nullptr) {
@@ -170,9 +175,14 @@ bool registerByRule(const FrameInfo& f, const Regs& old, const StackBounds& stac
       known = (old.valid >> reg & 1) != 0 && (f.signalFrame || (Regs::kCalleeSaved >> reg & 1) != 0);
       out = old.at(reg);
       return true;
-    case CfiRule::kUndefined: known = false; return true;
-    case CfiRule::kOffset: return loadStack(stack, cfa + static_cast<uintptr>(v), out);
-    case CfiRule::kValOffset: out = cfa + static_cast<uintptr>(v); return true;
+    case CfiRule::kUndefined:
+      known = false;
+      return true;
+    case CfiRule::kOffset:
+      return loadStack(stack, cfa + static_cast<uintptr>(v), out);
+    case CfiRule::kValOffset:
+      out = cfa + static_cast<uintptr>(v);
+      return true;
     case CfiRule::kRegister:
       if (v < 0 || v >= Regs::kCount) return false;
       known = (old.valid >> v & 1) != 0;
@@ -224,7 +234,8 @@ bool atSigreturn(const Module& m, uintptr pc) {
   return __builtin_memcmp(reinterpret_cast<const void*>(pc), kSigreturnCode, sizeof kSigreturnCode) == 0;
 }
 
-// stepSigreturn: sp points at the ucontext that the kernel pushed (the handler's return popped the word below it).
+// stepSigreturn: sp points at the ucontext that the kernel pushed (the handler's return popped the word below
+// it).
 bool stepSigreturn(Regs& regs, const StackBounds& stack) {
   ucontext_t uc;
   const auto n = offsetof(ucontext_t, uc_mcontext) + sizeof uc.uc_mcontext.gregs;
@@ -245,8 +256,8 @@ __attribute__((noinline)) static bool stepUncached(Regs& regs, const StackBounds
   FrameInfo f;
   Rule rule;
   const bool found = m != nullptr && findFrame(*m, at, f);
-  // A handler's return address is the restorer's first instruction: `at` is one byte before it, in somebody else's entry
-  // unless the restorer's entry was made to start early.
+  // A handler's return address is the restorer's first instruction: `at` is one byte before it, in somebody
+  // else's entry unless the restorer's entry was made to start early.
   if (m != nullptr && !regs.exact && !(found && f.signalFrame) && atSigreturn(*m, regs.pc)) {
     return stepSigreturn(regs, stack);
   }

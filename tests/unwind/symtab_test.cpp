@@ -51,8 +51,8 @@ std::pair<uintptr_t, uintptr_t> exeText() {
   return text;
 }
 
-// addr2line prints "file:line (discriminator 3)"; unknown lines are '?'. Without debug information it gives the name in the
-// symbol table's FILE entry (no directory): we say nothing then.
+// addr2line prints "file:line (discriminator 3)"; unknown lines are '?'. Without debug information it gives
+// the name in the symbol table's FILE entry (no directory): we say nothing then.
 std::string cleaned(std::string s) {
   const auto at = s.find(" (disc");
   if (at != std::string::npos) s.resize(at);
@@ -62,7 +62,8 @@ std::string cleaned(std::string s) {
   return s;
 }
 
-std::vector<Stack> addr2line(const std::string& tool, const std::string& exe, const std::vector<uintptr_t>& addrs) {
+std::vector<Stack> addr2line(const std::string& tool, const std::string& exe,
+                             const std::vector<uintptr_t>& addrs) {
   const std::string in = testing::TempDir() + "a2l." + std::to_string(getpid());
   std::ofstream f(in);
   for (uintptr_t a : addrs) f << std::hex << "0x" << a << "\n";
@@ -116,7 +117,9 @@ bool samePlaces(const Stack& a, const Stack& b) {
   return true;
 }
 
-bool hasTool(const std::string& tool) { return std::system((tool + " --version > /dev/null 2>&1").c_str()) == 0; }
+bool hasTool(const std::string& tool) {
+  return std::system((tool + " --version > /dev/null 2>&1").c_str()) == 0;
+}
 
 struct Tally {
   size_t innermost = 0, whole = 0, names = 0, frames = 0;
@@ -129,14 +132,16 @@ struct Tally {
     return true;
   }
   void print(const char* who, size_t n) const {
-    printf("%-15s %zu addresses: file:line equal %zu (%.3f %%), whole inline chain %zu (%.3f %%), names %zu of %zu\n", who, n,
-           innermost, 100.0 * innermost / n, whole, 100.0 * whole / n, names, frames);
+    printf(
+        "%-15s %zu addresses: file:line equal %zu (%.3f %%), whole inline chain %zu (%.3f %%), names %zu of "
+        "%zu\n",
+        who, n, innermost, 100.0 * innermost / n, whole, 100.0 * whole / n, names, frames);
   }
 };
 
-// GNU addr2line 2.40 has two known faults: it takes file 1 of a DWARF 5 table for the unit's own file, and it loses inlined
-// calls that cover their whole caller. LLVM's has others (it drops line-0 rows' files). An answer counts as right when
-// one of the two gives it.
+// GNU addr2line 2.40 has two known faults: it takes file 1 of a DWARF 5 table for the unit's own file, and it
+// loses inlined calls that cover their whole caller. LLVM's has others (it drops line-0 rows' files). An
+// answer counts as right when one of the two gives it.
 TEST(Symtab, AgreesWithAddr2lineOverTheWholeProgram) {
   if (!hasTool("addr2line")) GTEST_SKIP() << "no addr2line";
   const auto [lo, hi] = exeText();
@@ -156,8 +161,8 @@ TEST(Symtab, AgreesWithAddr2lineOverTheWholeProgram) {
     const bool a = withGnu.add(got, gnu[i]), b = withLlvm.add(got, llvm[i]);
     agreed += a || b;
     if (!a && !b && ++shown <= 10) {
-      printf("%#lx\n  ours:\n%s  addr2line:\n%s  llvm-addr2line:\n%s", addrs[i], show(got).c_str(), show(gnu[i]).c_str(),
-             show(llvm[i]).c_str());
+      printf("%#lx\n  ours:\n%s  addr2line:\n%s  llvm-addr2line:\n%s", addrs[i], show(got).c_str(),
+             show(gnu[i]).c_str(), show(llvm[i]).c_str());
     }
   }
   withGnu.print("addr2line", addrs.size());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The unwinder against known return addresses and against the platform's unwinder, instruction by instruction.
-// CMakeLists.txt builds this file several times: with and without frame pointers, at -O0 and -O2, static, static-pie.
+// The unwinder against known return addresses and against the platform's unwinder, instruction by
+// instruction. CMakeLists.txt builds this file several times: with and without frame pointers, at -O0 and
+// -O2, static, static-pie.
 #include "unwind/traceback.hpp"
 
 #include <gtest/gtest.h>
@@ -275,7 +276,8 @@ TEST(Traceback, ThroughSignalFrameOfUnknownRestorer) {
 }
 
 #if !SANITIZED
-// Single steps through code of all kinds; at each instruction our trace of the interrupted frame must be the platform's.
+// Single steps through code of all kinds; at each instruction our trace of the interrupted frame must be the
+// platform's.
 struct Stepper {
   unsigned steps = 0, wrong = 0, shown = 0;
   std::string first;
@@ -385,7 +387,8 @@ void sideEntry() {
 }
 
 TEST(Traceback, OnSeparatelyMadeStackEndsAtItsEntry) {
-  sideStack = static_cast<char*>(mmap(nullptr, kSideSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  sideStack = static_cast<char*>(
+      mmap(nullptr, kSideSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
   getcontext(&sideContext);
   sideContext.uc_stack.ss_sp = sideStack;
   sideContext.uc_stack.ss_size = kSideSize;
@@ -460,10 +463,18 @@ TEST(Traceback, GarbageOnTheStackNeitherCrashesNorLoops) {
     for (auto& w : stack) {
       const auto lo = reinterpret_cast<uintptr_t>(stack.data());
       switch (rnd() % 4) {
-        case 0: w = rnd(); break;
-        case 1: w = lo + rnd() % (stack.size() * 8); break;
-        case 2: w = real[rnd() % real.size()] + rnd() % 64; break;
-        default: w = rnd() % 4096; break;
+        case 0:
+          w = rnd();
+          break;
+        case 1:
+          w = lo + rnd() % (stack.size() * 8);
+          break;
+        case 2:
+          w = real[rnd() % real.size()] + rnd() % 64;
+          break;
+        default:
+          w = rnd() % 4096;
+          break;
       }
     }
     Regs r;
