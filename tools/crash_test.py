@@ -136,7 +136,11 @@ def main(argv):
     except (OSError, ValueError) as e:
         sys.stderr.write(f"crash_test: {argv[1]}: {e}\n")
         return 2
-    status, out, err = run(spec, argv[2:])
+    try:
+        status, out, err = run(spec, argv[2:])
+    except OSError as e:
+        sys.stderr.write(f"crash_test: cannot run {argv[2]}: {e.strerror} (was it built?)\n")
+        return 2
     bad = judge(spec, status, out, err)
     if status is None:
         bad = [f"still running after {spec.timeout:g} s"]

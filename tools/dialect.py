@@ -7,6 +7,7 @@ usage: dialect.py --archive libgort_core.a --program LINKED [--table FILE] [--ro
 GORT_NOSPLIT (section .text.gort_nosplit): runs on the goroutine's stack; the deepest chain of frames from it must fit
 the slack below the guard.  The chain ends where the stack is switched.  Recursion, a frame of unknown size and an
 indirect call that the table does not resolve are errors.
+It calls nothing of libc but what the table names: the thread may hold a P, and libc's locks may be held by a stopped one.
 GORT_SYSTEMSTACK (section .text.gort_sysstack): runs on g0; called only from its like, or passed to mcall/systemstack.
 GORT_NOWRITEBARRIER: reaches no function whose name says that it is a write barrier.
 
@@ -16,6 +17,7 @@ The table (tools/indirect_calls.txt), one statement a line, regular expressions 
   g0      RE                 runs on g0 although its section cannot say so (thread entries, trampolines)
   call    RE -> NAME, NAME   what the indirect calls of RE reach (demangled names as RE); "none": nothing on this stack
   depth   RE = BYTES         bounds recursion or a dynamic frame, with the reason in the comment
+  libc    NAME = BYTES       a libc function that NOSPLIT code may call, and the stack to allow for it
 """
 import argparse
 import os
@@ -32,7 +34,7 @@ BARRIER = re.compile(r"\b(gcWriteBarrier|wbBufFlush|bulkBarrier|writebarrierptr)
 
 class Table:
     def __init__(self, text):
-        self.switches, self.ends, self.g0, self.calls, self.depths = [], [], [], [], []
+        self.switches, self.ends, self.g0, self.calls, self.depths, self.libc = [], [], [], [], [], {}
         for n, line in enumerate(text.splitlines(), 1):
             line = re.sub(r"(^|\s)#.*", "", line).strip()
             if not line:
@@ -45,6 +47,9 @@ class Table:
                 left, right = rest.rsplit("->", 1)
                 names = [] if right.strip() == "none" else [re.compile(r.strip()) for r in right.split(", ")]
                 self.calls.append((re.compile(left.strip()), names))
+            elif word == "libc" and "=" in rest:
+                left, right = rest.rsplit("=", 1)
+                self.libc[left.strip()] = int(right)
             elif word == "depth" and "=" in rest:
                 left, right = rest.rsplit("=", 1)
                 self.depths.append((re.compile(left.strip()), int(right)))
@@ -85,6 +90,8 @@ class Checker:
                 self.depth[name], self.chain[name] = size, None
                 return size
         f = self.functions.get(name)
+        if "@" in name:
+            return self.external(name, active)
         if f is None or self.table.any(self.table.ends, pretty):
             return 0
         if self.table.any(self.table.switches, pretty):
@@ -109,6 +116,14 @@ class Checker:
             if d > deepest:
                 deepest, via = d, callee
         self.depth[name], self.chain[name] = f.frame + deepest, via
+        return self.depth[name]
+
+    def external(self, name, active):
+        """A libc function: the linker's stub name@plt."""
+        plain = name.split("@")[0]
+        if plain not in self.table.libc:
+            self.problems.append(f"NOSPLIT code calls libc's {plain} ({self.trail(active)})")
+        self.depth[name] = self.table.libc.get(plain, 0)
         return self.depth[name]
 
     def trail(self, active):

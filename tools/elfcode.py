@@ -43,6 +43,11 @@ class Function:
         self.size = 0
 
 
+def whole(name):
+    """foo.cold is a stretch of foo that the compiler moved away: one function, one frame."""
+    return re.sub(r"\.cold(\.\d+)*$", "", name)
+
+
 def parent(name):
     """foo.cold, foo.part.0, foo.constprop.1 -> foo"""
     return re.sub(r"(\.(cold|part|constprop|isra|lto_priv)(\.\d+)*|\.\d+)+$", "", name)
@@ -75,6 +80,8 @@ class Scan:
             m = IMM.match(args)
             if not m:
                 self.f.dynamic = True
+            elif int(m.group(1), 16) >= 1 << 63:
+                pass  # subtracting a negative number: an epilogue
             elif not (self.probed and int(m.group(1), 16) == 0x1000):  # steps of a probe loop are in probed already
                 self.adjust(int(m.group(1), 16))
         elif op.startswith("add") and args.endswith(",%rsp"):
@@ -105,11 +112,9 @@ class Scan:
         m = TARGET.match(args)
         if not m:
             return
-        name = m.group(1)
-        if jump and parent(name) == parent(self.f.name) and name == self.f.name:
-            return
-        if m.group(2) and jump and name == self.f.name:
-            return
+        name = whole(m.group(1))
+        if jump and name == self.f.name:
+            return  # inside the function, its cold part included
         self.f.calls.append(name)
 
 
@@ -119,11 +124,13 @@ def disassemble(program):
     for line in output(OBJDUMP, "-d", "-w", "--no-show-raw-insn", program).splitlines():
         m = HEAD.match(line)
         if m:
-            name = m.group(2)
+            name = whole(m.group(2))
             f = functions.get(name)
             if f is None:
                 f = functions[name] = Function(name, int(m.group(1), 16))
             scan = Scan(f)
+            if name != m.group(2):
+                scan.depth = f.frame  # the cold part is entered with the frame in place
             continue
         m = INSN.match(line)
         if m and scan is not None:

@@ -18,11 +18,11 @@
 
 namespace gort::rt {
 
-enum class ChanResult : uint8 {
-  ok,          // the value went over
-  wouldBlock,  // only if block == false
-  closed,      // receive: closed and drained. Send: never returned, it panics
-  threw,       // the value's move constructor threw into *exc; the value stays where it was
+enum class ChanResult : uint8 {  // the first three as chan_status of the api floor
+  ok,                            // the value went over
+  closed,                        // receive: closed and drained. Send: never returned, it panics
+  wouldBlock,                    // only if block == false
+  threw,                         // the value's move constructor threw into *exc; the value stays where it was
 };
 
 // chaninit makes *c a channel of `cap` values of `elemsize` bytes in `buf`. Requires: cap <= kMaxChanCap.
@@ -31,14 +31,14 @@ void chaninit(Hchan* c, void* buf, uint32 elemsize, uint32 cap, const ElemOps* o
 // chansend sends *elem, waiting if block. Panics if c is or becomes closed. c == nullptr: waits forever.
 // elem: a T that is moved from only on ok (memcpy'd if c.ops == nullptr). exc may be nullptr if moves never
 // throw. Runs on: a goroutine's stack inside the runtime; any stack with a P if !block.   May: park.
-ChanResult chansend(Hchan* c, void* elem, bool block, void* exc);
+GORT_NOSPLIT ChanResult chansend(Hchan* c, void* elem, bool block, void* exc);
 
 // chanrecv receives into elem: raw memory for a T if c.ops == nullptr, else a std::optional<T>. Otherwise as
 // chansend.
-ChanResult chanrecv(Hchan* c, void* elem, bool block, void* exc);
+GORT_NOSPLIT ChanResult chanrecv(Hchan* c, void* elem, bool block, void* exc);
 
 // closechan closes c and wakes everybody who waits on it. Panics on nil and on a closed channel.
-void closechan(Hchan* c);
+GORT_NOSPLIT void closechan(Hchan* c);
 
 // chandrain destroys the buffered values: at the last handle, or a timer channel's on Stop and Reset.
 // Requires: c.lock held, or nobody else uses c.

@@ -12,12 +12,18 @@ namespace gort::rt {
 // A default_case makes it return at once; of several timer cases the earliest counts.
 // Requires: each case once in the list. `reason` is what dumps say of the waiting goroutine.
 // Runs on: a goroutine's stack inside the runtime.   May: park.
-SelectCase* selectgo(SelectCase* list, WaitReason reason, void* exc);
+GORT_NOSPLIT SelectCase* selectgo(SelectCase* list, WaitReason reason, void* exc);
 
 // block waits forever: select without cases.
 [[noreturn]] void block();
 
-enum class UntilResult : uint8 { ok, closed, timeout, canceled, threw };
+enum class UntilResult : uint8 {
+  ok,
+  closed,
+  timeout = 3,
+  canceled,
+  threw
+};  // as chan_status of the api floor
 
 inline constexpr int64 kForever = INT64_MAX;
 

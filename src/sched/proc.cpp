@@ -348,7 +348,7 @@ const char* internName(const char* s, std::size_t n) {
 namespace {
 
 // goexit0 ends gp.  Runs on: g0, reached through mcall.
-G* goexit0(G* gp) {
+GORT_SYSTEMSTACK G* goexit0(G* gp) {
   M* mp = getg()->m;
   P* pp = mp->p;
   if (GORT_UNLIKELY(!stackCanaryIntact(gp))) throw_("runtime: stack overflow found at the end of a goroutine (canary)");
@@ -402,7 +402,7 @@ GORT_ALWAYS_INLINE void switchAway(G* (*fn)(G*)) {
   *getg()->m->eh = saved;
 }
 
-G* park_m(G* gp) {
+GORT_SYSTEMSTACK G* park_m(G* gp) {
   M* mp = getg()->m;
   casgstatus(gp, GStatus::Grunning, GStatus::Gwaiting);
   mp->curg = nullptr;
@@ -422,7 +422,7 @@ bool parkunlock_c(G*, void* l) {
   return true;
 }
 
-G* goschedImpl(G* gp, bool local) {
+GORT_SYSTEMSTACK G* goschedImpl(G* gp, bool local) {
   M* mp = getg()->m;
   casgstatus(gp, GStatus::Grunning, GStatus::Grunnable);
   mp->curg = nullptr;
@@ -438,8 +438,8 @@ G* goschedImpl(G* gp, bool local) {
   return schedule();
 }
 
-G* gosched_m(G* gp) { return goschedImpl(gp, true); }
-G* gopreempt_m(G* gp) { return goschedImpl(gp, false); }
+GORT_SYSTEMSTACK G* gosched_m(G* gp) { return goschedImpl(gp, true); }
+GORT_SYSTEMSTACK G* gopreempt_m(G* gp) { return goschedImpl(gp, false); }
 
 }  // namespace
 
@@ -830,7 +830,7 @@ G* idle(M* mp, P* pp, int64 pollUntil) {
 }
 
 // findRunnable waits for a goroutine to run.   Runs on: g0 with a P; returns with a P (maybe another).
-Found findRunnable() {
+GORT_SYSTEMSTACK Found findRunnable() {
   M* mp = getg()->m;
   for (;;) {
     if (GORT_UNLIKELY(mp->leaving)) leaveRun(mp);
@@ -866,7 +866,7 @@ Found findRunnable() {
 bool abandoned(const G* gp) { return !gp->foreign && gp->epoch != sched.epoch.load(Order::relaxed); }
 
 // scheduleSlow is schedule for everything but the common case.
-GORT_COLD G* scheduleSlow(Found f) {
+GORT_SYSTEMSTACK GORT_COLD G* scheduleSlow(Found f) {
   M* mp = getg()->m;
   for (;; f = {nullptr, false}) {
     if (mp->lockedg != nullptr) {

@@ -17,25 +17,25 @@ template <class F>
 void systemstack(F f) {
   systemstack([](void* p) { (*static_cast<F*>(p))(); }, &f);
 }
-G* schedule();
+GORT_SYSTEMSTACK G* schedule();
 
 // ---- park and ready
 // gopark parks the current goroutine. unlockf(gp, lock) runs on g0 after gp is off its stack; false: do not park.
 // Parked is only who will be readied by exactly one goready. Runs on: a goroutine's stack. Requires: no locks held but
 // those that unlockf releases.
-void gopark(bool (*unlockf)(G*, void*), void* lock, WaitReason reason);
+GORT_NOSPLIT void gopark(bool (*unlockf)(G*, void*), void* lock, WaitReason reason);
 void goparkunlock(Mutex& l, WaitReason reason);
 // goready makes gp runnable, as the next to run on this P. Runs on: any stack with a P.
-void goready(G* gp);
-void readyWithNext(G* gp, bool next);
+GORT_NOSPLIT void goready(G* gp);
+GORT_NOSPLIT void readyWithNext(G* gp, bool next);
 
-void Gosched();
-void goyield();                     // as Gosched, but to the local queue
+GORT_NOSPLIT void Gosched();
+GORT_NOSPLIT void goyield();                     // as Gosched, but to the local queue
 [[noreturn]] void goexit0m();       // end of the current goroutine (after its defers)
 void checkPreempt();                // yields if somebody asked; at safe points of long running entries
 
-M* acquirem();                      // pins: no preemption, no change of thread
-void releasem(M* mp);
+GORT_NOSPLIT M* acquirem();                      // pins: no preemption, no change of thread
+GORT_NOSPLIT void releasem(M* mp);
 
 // ---- creating
 struct NewprocOptions {
@@ -63,9 +63,9 @@ void unlockOSThread();
 int32 setGomaxprocs(int32 n);       // n <= 0: only ask
 void stopTheWorld(const char* reason);
 void startTheWorld();
-void entersyscall();                // the P stays reserved until sysmon or a stop takes it
+GORT_NOSPLIT void entersyscall();                // the P stays reserved until sysmon or a stop takes it
 void entersyscallblock();           // the P is handed over at once
-void exitsyscall();
+GORT_NOSPLIT void exitsyscall();
 uint64 gcount();                    // user goroutines, at least 1 (the caller's)
 uint64 gcountUser();                // the same without the floor: 0 when none is left
 void forEachG(void (*fn)(G*, void*), void* arg);  // allgs in creation order. Requires: world stopped or dying

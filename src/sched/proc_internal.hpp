@@ -33,7 +33,7 @@ void globrunqput(G* gp);                         // Requires: sched.lock
 void globrunqputbatch(GQueue& q, int32 n);       // Requires: sched.lock
 G* globrunqget(P* pp, int32 max);                // Requires: sched.lock
 void injectglist(GQueue& q);
-G* execute(G* gp, bool inheritTime);
+GORT_SYSTEMSTACK G* execute(G* gp, bool inheritTime);
 void dropg();
 void resetspinning();
 void wakep();
@@ -45,10 +45,10 @@ M* allocm(bool extra);
 void mcommoninit(M* mp);
 void newm(void (*fn)(), P* pp, int64 id);
 void startm(P* pp, bool spinning, bool lockheld);
-void stopm();
+GORT_SYSTEMSTACK void stopm();
 void handoffp(P* pp);
-void stoplockedm();
-void startlockedm(G* gp);
+GORT_SYSTEMSTACK void stoplockedm();
+GORT_SYSTEMSTACK void startlockedm(G* gp);
 bool readyLocked(G* gp);
 void acquirep(P* pp);
 P* releasep();
@@ -63,7 +63,7 @@ void bindThread(M* mp);                          // per-thread state of an M: ti
 [[noreturn]] void leaveg0(M* mp);
 
 // ---- proc_world.cpp
-void gcstopm();
+GORT_SYSTEMSTACK void gcstopm();
 void procresize(int32 n);                        // Requires: world stopped or start-up
 bool preemptone(P* pp);
 bool preemptall();

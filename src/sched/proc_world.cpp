@@ -310,7 +310,7 @@ bool exitsyscallfast(M* mp, P* oldp) {
 }
 
 // exitsyscall0 is the slow way back: no P was free.   Runs on: g0, through mcall, without a P.
-G* exitsyscall0(G* gp) {
+GORT_SYSTEMSTACK G* exitsyscall0(G* gp) {
   M* mp = getg()->m;
   casgstatus(gp, GStatus::Gsyscall, GStatus::Grunnable);
   mp->curg = nullptr;

@@ -2,6 +2,7 @@
 // The runtime's own lock and note on the real machine: lock_futex's templates over the os floor, plus lock ranks and the
 // count that makes the holder non-preemptible (M::locks, kept by lock/unlock below).
 #pragma once
+#include "base/dialect.hpp"
 #include "base/lock_futex.hpp"
 #include "os/futex.hpp"
 #include "os/os_linux.hpp"
@@ -49,8 +50,8 @@ class Mutex : public BasicMutex<RealEnv> {
 
 // lock/unlock keep M::locks, so a holder is never preempted. Runs on: any stack of a thread that has an M (others: the
 // count and the rank check are skipped).
-void lock(Mutex& l);
-void unlock(Mutex& l);
+GORT_NOSPLIT void lock(Mutex& l);
+GORT_NOSPLIT void unlock(Mutex& l);
 
 inline void noteclear(Note& n) { n.clear(); }
 inline void notewakeup(Note& n) { n.wakeup(); }
