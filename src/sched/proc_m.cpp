@@ -206,6 +206,17 @@ void stopm() {
   mp->nextp = nullptr;
 }
 
+namespace {
+
+// anyWork: somebody's queue is not empty.
+bool anyWork() {
+  bool any = sched.runqsize.load(Order::relaxed) > 0;
+  for (int32 i = 0; i < gomaxprocs && !any; ++i) any = !allp[i]->runq.empty();
+  return any;
+}
+
+}  // namespace
+
 // handoffp gives up pp, which has no M: to another M if there is work, else to the idle list.
 void handoffp(P* pp) {
   if (!pp->runq.empty() || sched.runqsize.load(Order::relaxed) != 0) {
@@ -232,6 +243,8 @@ void handoffp(P* pp) {
   const int64 when = timerPollUntil(pp);
   pidleput(pp);
   unlock(sched.lock);
+  fence(Order::seqCst);  // as in idle: npidle + 1 before the second look <-> submitted
+  if (anyWork()) startm(nullptr, false, false);
   if (when != 0) wakeNetPoller(when);
 }
 
@@ -247,13 +260,6 @@ void wakeNetPoller(int64 when) {
 }
 
 namespace {
-
-// anyWork: somebody's queue is not empty.
-bool anyWork() {
-  bool any = sched.runqsize.load(Order::relaxed) > 0;
-  for (int32 i = 0; i < gomaxprocs && !any; ++i) any = !allp[i]->runq.empty();
-  return any;
-}
 
 // restP makes pp idle without waking anybody, unless there is work. The lock's holder parks next, and whoever readies it
 // hands it an idle P (readyLocked): waking a searching M in between would only take that P away.

@@ -276,6 +276,29 @@ struct Machine {
       if (const Goroutine g = idle(mp); g.any) return g;
     }
   }
+  // handoffp gives up a P that has no M (taken from a system call); it holds no work itself.
+  void handoffp(P* pp) {
+    if (runqsize.load(Order::relaxed) != 0) return startm(pp, false);
+    if (nmspinning.load(Order::seqCst) + npidle.load(Order::seqCst) == 0) {
+      int none = 0;
+      if (nmspinning.compareExchange(none, 1, Order::seqCst)) return startm(pp, true);
+    }
+    lock.lock();
+    pidleput(pp);
+    lock.unlock();
+    if (!GORT_MUT(12)) model::fence();         // npidle + 1 before the second look <-> wakep
+    if (!GORT_MUT(13) && !npEmpty()) {
+      lock.lock();
+      P* idle = pidleget();
+      lock.unlock();
+      if (idle != nullptr) startm(idle, false);
+    }
+  }
+  bool npEmpty() const {
+    bool found = runqsize.load(Order::relaxed) > 0;
+    for (int i = 0; i < np && !found; ++i) found = !ps[i].runq.empty();
+    return !found;
+  }
   // run is schedule() for ever; a forever goroutine ends the thread and keeps its P.
   void run(M* mp) {
     for (;;) {
@@ -445,6 +468,15 @@ MODEL(IdlePIsTakenAway, .preemptions = 2, .staleReads = 2) {
     mp->p = pp;
     s.run(mp);
   });
+  s.judge();
+}
+// sysmon hands a P over while the only spinner finds something: nobody else looks for what is submitted now.
+MODEL(HandedOver, .preemptions = 2, .staleReads = 1) {
+  Machine s(3);
+  s.work(1);
+  s.running(1, true);
+  model::spawn("busy", [&] { s.submitLocal(&s.ps[0]); });
+  model::spawn("sysmon", [&] { s.handoffp(&s.ps[2]); });
   s.judge();
 }
 MODEL(EverybodyAsleep, .preemptions = 3, .staleReads = 3) {
