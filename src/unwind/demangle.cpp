@@ -234,6 +234,7 @@ class Parser {
   Ref templateArg();
   Ref templateParam();
   Ref paramAt(unsigned i);
+  Ref rescope(Ref r, unsigned& fuel);
   void discriminator();
   bool callOffset();
   bool knownOperator(unsigned& i) const;
@@ -702,9 +703,8 @@ Ref Parser::substitution(bool inPrefix) {
   if (c == '_' || isDigit(c) || isUpper(c)) {
     unsigned v;
     if (!seqId(v) || v >= nsubs_) return 0;
-    // T_ seen first in an inner encoding means another argument here: the mangling knows its spelling only.
-    const Node& n = t_[subs_[v]];
-    return n.kind == Kind::kParam && n.c != paramBase_ ? paramAt(n.b) : subs_[v];
+    unsigned fuel = 100;
+    return lambdaDepth_ == 0 ? rescope(subs_[v], fuel) : subs_[v];
   }
   for (Ref i = 0; i < sizeof kStdSubs / sizeof kStdSubs[0]; ++i) {
     if (kStdSubs[i].code != c) continue;
@@ -715,6 +715,38 @@ Ref Parser::substitution(bool inPrefix) {
     return peek() == 'B' ? addSub(abiTags(r)) : r;
   }
   return 0;
+}
+
+// rescope gives a type that was first seen in a lambda's signature or an inner encoding its meaning here: the
+// mangling knows only the spelling T_, which there was another argument. Copies what changes; gives up on
+// large types.
+Ref Parser::rescope(Ref r, unsigned& fuel) {
+  if (r == 0 || fuel == 0) return r;
+  --fuel;
+  const Node n = t_[r];
+  switch (n.kind) {
+    case Kind::kAuto:
+      return n.b - 1u < paramEnd_ - paramBase_ ? paramAt(n.b - 1u) : r;
+    case Kind::kParam:
+      return n.c != paramBase_ && n.b < paramEnd_ - paramBase_ ? paramAt(n.b) : r;
+    case Kind::kQual:
+    case Kind::kPointer:
+    case Kind::kLvalueRef:
+    case Kind::kRvalueRef:
+    case Kind::kExpansion: {
+      const Ref a = rescope(n.a, fuel);
+      return a == n.a ? r : make(n.kind, a, n.b, n.c, n.flag);
+    }
+    case Kind::kTemplate:
+    case Kind::kList:
+    case Kind::kMemberPtr:
+    case Kind::kFuncType: {
+      const Ref a = rescope(n.a, fuel), b = rescope(n.b, fuel);
+      return a == n.a && b == n.b ? r : make(n.kind, a, b, n.c, n.flag);
+    }
+    default:
+      return r;
+  }
 }
 
 // templateArgs; `tag`: they are the arguments of the encoding's own name, which T_ means from now on.
