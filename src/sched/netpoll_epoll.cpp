@@ -29,6 +29,7 @@ void netpollinit() {
 
 bool netpollinited() { return epfd >= 0; }
 bool netpollAnyWaiters() { return false; }
+bool netpollBroken() { return netpollWakeSig.load(Order::acquire) != 0; }
 
 void netpollBreak() {
   uint32 idle = 0;

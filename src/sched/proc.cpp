@@ -748,18 +748,32 @@ void startSpinning(M* mp) {
   leaveg0(mp);
 }
 
+// Note [Tail of a short sleep]
+//   The kernel wakes a sleeper some 40 us late here. For a short wait the M asks for less and spins the rest, so that
+//   sleep(50us) means it. The bill is bounded: no wait longer than kTailMaxWaitNs ends in a spin, and between two spins lies
+//   more time than a spin takes, so a crowd of sleepers, one due every microsecond, is served in batches as before.
+constexpr int64 kTailNs = 25 * 1000, kTailMaxWaitNs = 300 * 1000, kTailGapNs = 25 * 1000;
+constinit int64 lastTailEnd = 0;  // owner: the M in netpoll
+
+GQueue netpollUntil(int64 pollUntil) {
+  if (pollUntil == 0) return netpoll(-1);
+  const int64 delay = pollUntil - nanotime();
+  if (delay <= 0) return netpoll(1);
+  if (delay > kTailMaxWaitNs || pollUntil - kTailNs - lastTailEnd < kTailGapNs) return netpoll(delay);
+  GQueue ready;
+  if (delay > kTailNs) ready = netpoll(delay - kTailNs);
+  while (ready.empty() && !netpollBroken() && nanotime() < pollUntil) os::procyield(10);
+  lastTailEnd = nanotime();
+  return ready;
+}
+
 // sleepInNetpoll is how one M waits for the next timer (and, with sockets, for I/O). Returns with a P if there is work.
 // Requires: no P.
 bool sleepInNetpoll(M* mp, int64 pollUntil, G** out) {
   if (!netpollAnyWaiters() && pollUntil == 0) return false;
   if (sched.lastpoll.exchange(0) == 0) return false;  // somebody else waits there
   sched.pollUntil.store(pollUntil);
-  int64 delay = -1;
-  if (pollUntil != 0) {
-    delay = pollUntil - nanotime();
-    if (delay < 0) delay = 0;
-  }
-  GQueue ready = netpoll(delay == 0 ? 1 : delay);
+  GQueue ready = netpollUntil(pollUntil);
   const int64 now = nanotime();
   setCoarseNow(now);
   sched.pollUntil.store(0);
