@@ -53,6 +53,16 @@ class Atomic {
   T v_{};
 };
 
+// For words that are plain because assembly reads them at a fixed offset (G::stackguard0).
+template <class T>
+inline __attribute__((always_inline)) T loadRelaxed(const T* p) noexcept {
+  return __atomic_load_n(p, __ATOMIC_RELAXED);
+}
+template <class T>
+inline __attribute__((always_inline)) void storeRelaxed(T* p, T v) noexcept {
+  __atomic_store_n(p, v, __ATOMIC_RELAXED);
+}
+
 inline __attribute__((always_inline)) void fence(Order o = Order::seqCst) noexcept { __atomic_thread_fence(static_cast<int>(o)); }
 // fenceAfterRmw is a full fence where a read-modify-write of this thread is the last thing that has to be ordered before
 // it: on x86 that locked instruction was one.

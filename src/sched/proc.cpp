@@ -482,9 +482,9 @@ GORT_JUMP_RETURN void goyield() { switchAway(gosched_m); }
 void checkPreempt() {
   G* gp = getg();
   M* mp = gp->m;
-  if (__atomic_load_n(&gp->stackguard0, __ATOMIC_RELAXED) != kStackPreempt) return;
+  if (loadRelaxed(&gp->stackguard0) != kStackPreempt) return;
   if (mp->locks != 0 || mp->mallocing != 0 || mp->preemptoff != nullptr || gp == mp->g0 || mp->p == nullptr) return;
-  __atomic_store_n(&gp->stackguard0, gp->stack.lo, __ATOMIC_RELAXED);
+  storeRelaxed(&gp->stackguard0, gp->stack.lo);
   switchAway(gopreempt_m);
 }
 
@@ -588,7 +588,7 @@ G* execute(G* gp, bool inheritTime) {
   mp->curg = gp;
   gp->m = mp;
   casgstatus(gp, GStatus::Grunnable, GStatus::Grunning);
-  __atomic_store_n(&gp->stackguard0, gp->stack.lo, __ATOMIC_RELAXED);
+  storeRelaxed(&gp->stackguard0, gp->stack.lo);
   if (!inheritTime) {
     P* pp = mp->p;
     pp->schedtick.store(pp->schedtick.load(Order::relaxed) + 1, Order::relaxed);

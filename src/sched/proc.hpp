@@ -82,7 +82,7 @@ class Entry {
     G* gp = getg();
     if (GORT_UNLIKELY(gp == nullptr || gp->m->p == nullptr)) {
       entrySlow(&leave_);
-    } else if (GORT_UNLIKELY(__atomic_load_n(&gp->stackguard0, __ATOMIC_RELAXED) == kStackPreempt)) {
+    } else if (GORT_UNLIKELY(loadRelaxed(&gp->stackguard0) == kStackPreempt)) {
       checkPreempt();
     }
   }

@@ -108,7 +108,7 @@ bool preemptone(P* pp) {
   G* gp = mp->curg;
   if (gp == nullptr || gp == mp->g0) return false;
   pp->preempt = true;
-  __atomic_store_n(&gp->stackguard0, kStackPreempt, __ATOMIC_RELAXED);
+  storeRelaxed(&gp->stackguard0, kStackPreempt);
   return true;
 }
 
