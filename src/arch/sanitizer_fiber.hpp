@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// What the sanitizers must be told at a switch of stacks: one fiber of theirs per goroutine and per g0. Without a
+// sanitizer everything here is empty. Called by the one wrapper around the switch (sched/proc.cpp, asm_amd64.S).
 #pragma once
 
 #if defined(__SANITIZE_ADDRESS__)
