@@ -130,7 +130,21 @@ MODEL(NoteTimedSleep, .preemptions = 4) {
   Note note;
   Plain<int> data{0};
   model::spawn("sleeper", [&] {
-    if (note.tsleep(10)) MODEL_ASSERT(data.get() == 1);
+    if (!note.tsleep(10)) note.sleep();      // in vain: the wake-up is still to come
+    MODEL_ASSERT(data.get() == 1);
+  });
+  model::spawn("waker", [&] {
+    data.set(1);
+    note.wakeup();
+  });
+  model::joinAll();
+}
+MODEL(NoteSpinsFirst, .preemptions = 4) {
+  Note note;
+  Plain<int> data{0};
+  model::spawn("sleeper", [&] {
+    note.sleep(1);
+    MODEL_ASSERT(data.get() == 1);
   });
   model::spawn("waker", [&] {
     data.set(1);
