@@ -141,7 +141,7 @@ GORT_API void chan_release(hchan* c) noexcept;
 // For types whose moves never throw:
 GORT_API void chan_send(hchan* c, const void* src);
 GORT_API bool chan_try_send(hchan* c, const void* src);
-GORT_API bool chan_recv(hchan* c, void* dst);  // false: closed and drained
+GORT_API chan_status chan_recv(hchan* c, void* dst);  // ok or closed
 GORT_API chan_status chan_try_recv(hchan* c, void* dst);
 // For all types; rethrow what a move threw. ctx may be nullptr.
 GORT_API chan_status chan_send_until(hchan* c, const void* src, clock::time_point until, const context* ctx);
@@ -201,13 +201,13 @@ template <class T>
 chan_status receive(hchan* c, std::optional<T>& to) {
   if constexpr (plain<T>) {
     slot<T> raw;
-    if (!chan_recv(c, &raw)) return chan_status::closed;
-    to.emplace(raw.value);
-    return chan_status::ok;
+    const chan_status s = chan_recv(c, &raw);
+    if (s == chan_status::ok) to.emplace(raw.value);
+    return s;
   } else if constexpr (may_throw<T>) {
     return chan_recv_until(c, &to, never, nullptr);
   } else {
-    return chan_recv(c, &to) ? chan_status::ok : chan_status::closed;
+    return chan_recv(c, &to);
   }
 }
 

@@ -58,28 +58,15 @@ inline void* mutableElem(const void* p) { return const_cast<void*>(p); }
 inline SelectCase* toCore(case_node* n) { return reinterpret_cast<SelectCase*>(n); }
 inline case_node* fromCore(SelectCase* sc) { return reinterpret_cast<case_node*>(sc); }
 
-inline chan_status toStatus(ChanResult r) {
-  switch (r) {
-    case ChanResult::closed:
-      return chan_status::closed;
-    case ChanResult::wouldBlock:
-      return chan_status::would_block;
-    default:
-      return chan_status::ok;
-  }
-}
-
-inline chan_status toStatus(rt::UntilResult r) {
-  switch (r) {
-    case rt::UntilResult::closed:
-      return chan_status::closed;
-    case rt::UntilResult::timeout:
-      return chan_status::timeout;
-    case rt::UntilResult::canceled:
-      return chan_status::canceled;
-    default:
-      return chan_status::ok;
-  }
+// The core's results and chan_status have the same numbers, so that a result is passed on by a jump.
+static_assert(static_cast<int>(chan_status::closed) == static_cast<int>(ChanResult::closed));
+static_assert(static_cast<int>(chan_status::would_block) == static_cast<int>(ChanResult::wouldBlock));
+static_assert(static_cast<int>(chan_status::closed) == static_cast<int>(rt::UntilResult::closed));
+static_assert(static_cast<int>(chan_status::timeout) == static_cast<int>(rt::UntilResult::timeout));
+static_assert(static_cast<int>(chan_status::canceled) == static_cast<int>(rt::UntilResult::canceled));
+template <class R>
+chan_status toStatus(R r) {
+  return static_cast<chan_status>(r);
 }
 
 GORT_NOINLINE ChanResult sendSlow(Hchan* c, void* elem, bool block) {
@@ -156,9 +143,9 @@ bool chan_try_send(hchan* c, const void* src) {
   return sendSlow(c, mutableElem(src), false) == ChanResult::ok;
 }
 
-bool chan_recv(hchan* c, void* dst) {
-  if (onGoroutine()) return rt::chanrecv(c, dst, true, nullptr) == ChanResult::ok;
-  return recvSlow(c, dst, true) == ChanResult::ok;
+chan_status chan_recv(hchan* c, void* dst) {
+  if (onGoroutine()) return toStatus(rt::chanrecv(c, dst, true, nullptr));
+  return toStatus(recvSlow(c, dst, true));
 }
 
 chan_status chan_try_recv(hchan* c, void* dst) {

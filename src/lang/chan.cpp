@@ -52,14 +52,18 @@ inline void copyWord(void* dst, const void* src) {
   __builtin_memcpy(dst, src, sizeof(Word));
 }
 
-// copyElem copies a trivially copyable value; the common sizes without a call.
+// copySmall copies a value of one of the common sizes; false: it is of another size.
+GORT_ALWAYS_INLINE bool copySmall(uint32 n, void* dst, const void* src) {
+  if (GORT_LIKELY(n == 8)) return copyWord<uint64>(dst, src), true;
+  if (GORT_LIKELY(n == 4)) return copyWord<uint32>(dst, src), true;
+  if (n == 0) return true;
+  if (n == 16) return copyWord<unsigned __int128>(dst, src), true;
+  return false;
+}
+
+// copyElem copies a trivially copyable value.
 GORT_ALWAYS_INLINE void copyElem(const Hchan& c, void* dst, const void* src) {
-  const uint32 n = c.elemsize;
-  if (GORT_LIKELY(n == 8)) return copyWord<uint64>(dst, src);
-  if (n == 4) return copyWord<uint32>(dst, src);
-  if (n == 0) return;
-  if (n == 16) return copyWord<unsigned __int128>(dst, src);
-  __builtin_memcpy(dst, src, n);
+  if (!copySmall(c.elemsize, dst, src)) __builtin_memcpy(dst, src, c.elemsize);
 }
 
 // moveIn puts *src into the uninitialised slot; deliver puts it into a receiver's place. false: it threw.
@@ -172,7 +176,7 @@ GORT_ALWAYS_INLINE ChanResult recvInline(Hchan& c, void* elem, void* exc, Sudog*
 
 // wait parks the current goroutine on q until a peer or close ends the wait. wouldBlock means: try again.
 // Requires: c.lock held; releases it.
-GORT_NOINLINE ChanResult wait(Hchan& c, WaitQ& q, void* elem, WaitReason reason) {
+GORT_ALWAYS_INLINE ChanResult wait(Hchan& c, WaitQ& q, void* elem, WaitReason reason) {
   G* gp = getg();
   Sudog sg;
   sg.g = gp;
@@ -251,17 +255,20 @@ GORT_COLD void chaosYield() {
   if (cheaprandn(4) == 0) Gosched();
 }
 
-ChanResult chansend(Hchan* c, void* elem, bool block, void* exc) {
-  if (GORT_UNLIKELY(c == nullptr)) return nilChannel(block, WaitReason::chanSendNilChan);
-  if (GORT_UNLIKELY(chaosMode)) chaosYield();
+namespace {
+
+// The long ways of an operation, up to its end. *Held: c.lock is held. *Contended: M::locks is already
+// counted, the lock not yet taken. *Full: from the beginning.
+GORT_NOINLINE GORT_JUMP_RETURN ChanResult sendHeld(Hchan* c, void* elem, bool block, void* exc) {
   for (;;) {
-    if (!block && !sendReady(*c)) return ChanResult::wouldBlock;
-    lock(c->lock);
     Sudog* wake = nullptr;
     ChanResult r = sendInline(*c, elem, exc, &wake);
     if (r == ChanResult::wouldBlock && block) {
       r = wait(*c, c->sendq, elem, WaitReason::chanSend);
-      if (r == ChanResult::wouldBlock) continue;
+      if (GORT_UNLIKELY(r == ChanResult::wouldBlock)) {
+        lock(c->lock);
+        continue;
+      }
     } else {
       unlock(c->lock);
       wakePeers(wake);
@@ -272,17 +279,28 @@ ChanResult chansend(Hchan* c, void* elem, bool block, void* exc) {
   }
 }
 
-ChanResult chanrecv(Hchan* c, void* elem, bool block, void* exc) {
-  if (GORT_UNLIKELY(c == nullptr)) return nilChannel(block, WaitReason::chanReceiveNilChan);
+GORT_NOINLINE GORT_JUMP_RETURN ChanResult sendContended(Hchan* c, void* elem, bool block, void* exc) {
+  c->lock.lock();
+  return sendHeld(c, elem, block, exc);
+}
+
+GORT_NOINLINE GORT_JUMP_RETURN ChanResult sendFull(Hchan* c, void* elem, bool block, void* exc) {
+  if (c == nullptr) return nilChannel(block, WaitReason::chanSendNilChan);
   if (GORT_UNLIKELY(chaosMode)) chaosYield();
+  lock(c->lock);
+  return sendHeld(c, elem, block, exc);
+}
+
+GORT_NOINLINE GORT_JUMP_RETURN ChanResult recvHeld(Hchan* c, void* elem, bool block, void* exc) {
   for (;;) {
-    if (!block && !recvReady(*c)) return ChanResult::wouldBlock;
-    lock(c->lock);
     Sudog* wake = nullptr;
     ChanResult r = recvInline(*c, elem, exc, &wake);
     if (r == ChanResult::wouldBlock && block) {
       r = wait(*c, c->recvq, elem, WaitReason::chanReceive);
-      if (r == ChanResult::wouldBlock) continue;
+      if (GORT_UNLIKELY(r == ChanResult::wouldBlock)) {
+        lock(c->lock);
+        continue;
+      }
     } else {
       unlock(c->lock);
       wakePeers(wake);
@@ -290,6 +308,61 @@ ChanResult chanrecv(Hchan* c, void* elem, bool block, void* exc) {
     if (GORT_UNLIKELY(chaosMode)) chaosYield();
     return r;
   }
+}
+
+GORT_NOINLINE GORT_JUMP_RETURN ChanResult recvContended(Hchan* c, void* elem, bool block, void* exc) {
+  c->lock.lock();
+  return recvHeld(c, elem, block, exc);
+}
+
+GORT_NOINLINE GORT_JUMP_RETURN ChanResult recvFull(Hchan* c, void* elem, bool block, void* exc) {
+  if (c == nullptr) return nilChannel(block, WaitReason::chanReceiveNilChan);
+  if (GORT_UNLIKELY(chaosMode)) chaosYield();
+  lock(c->lock);
+  return recvHeld(c, elem, block, exc);
+}
+
+}  // namespace
+
+// chansend and chanrecv themselves are the shortest way: a plain value, the ring, nobody waiting, the lock
+// free. They are leaves but for tail calls; what they find not to be so goes on in *Held or, without the
+// lock, in *Full.
+ChanResult chansend(Hchan* c, void* elem, bool block, void* exc) {
+  if (GORT_UNLIKELY(c == nullptr || chaosMode || kDebug)) return sendFull(c, elem, block, exc);
+  if (!block && !sendReady(*c)) return ChanResult::wouldBlock;
+  M* mp = getg()->m;
+  ++mp->locks;
+  if (GORT_UNLIKELY(!c->lock.tryLock())) return sendContended(c, elem, block, exc);
+  const uint32 n = c->qcount.load(Order::relaxed);
+  if (n >= c->dataqsiz || c->recvq.first.load(Order::relaxed) != nullptr || c->ops != nullptr ||
+      c->closed.load(Order::relaxed) != 0 || !copySmall(c->elemsize, chanbuf(*c, c->sendx), elem)) {
+    return sendHeld(c, elem, block, exc);
+  }
+  beginChange(*c);
+  c->sendx = after(*c, c->sendx);
+  c->qcount.store(n + 1, Order::relaxed);
+  c->lock.unlock();
+  --getg()->m->locks;
+  return ChanResult::ok;
+}
+
+ChanResult chanrecv(Hchan* c, void* elem, bool block, void* exc) {
+  if (GORT_UNLIKELY(c == nullptr || chaosMode || kDebug)) return recvFull(c, elem, block, exc);
+  if (!block && !recvReady(*c)) return ChanResult::wouldBlock;
+  M* mp = getg()->m;
+  ++mp->locks;
+  if (GORT_UNLIKELY(!c->lock.tryLock())) return recvContended(c, elem, block, exc);
+  const uint32 n = c->qcount.load(Order::relaxed);
+  if (n == 0 || c->sendq.first.load(Order::relaxed) != nullptr || c->ops != nullptr ||
+      !copySmall(c->elemsize, elem, chanbuf(*c, c->recvx))) {
+    return recvHeld(c, elem, block, exc);
+  }
+  beginChange(*c);
+  c->recvx = after(*c, c->recvx);
+  c->qcount.store(n - 1, Order::relaxed);
+  c->lock.unlock();
+  --getg()->m->locks;
+  return ChanResult::ok;
 }
 
 void closechan(Hchan* c) {

@@ -42,15 +42,11 @@ struct Select {
   SelectCase* list;
   WaitReason reason;
   void* exc;
-  SelectCase* ready = nullptr;      // look: the chosen one
+  SelectCase* ready = nullptr;      // the chosen one
   SelectCase* fallback = nullptr;   // the default case
   SelectCase* timer = nullptr;      // the earliest timer case
   SelectCase* lockOrder = nullptr;  // sorted by (channel, tie)
-  uint32 channels = 0;              // cases that take part
-  uint32 nready = 0;
   int64 deadline = kForever;
-  uint64 versions = 0;
-  bool busy = false;  // some channel was locked while we looked
 };
 
 inline bool takesPart(const SelectCase* sc) {
@@ -61,12 +57,7 @@ inline bool ready(const SelectCase* sc) {
   return sc->kind == CaseKind::recv ? recvReady(*sc->c) : sendReady(*sc->c);
 }
 
-// choose keeps each of the ready cases seen so far with the same probability.
-inline void choose(Select& s, SelectCase* sc) {
-  if (++s.nready == 1 || cheaprandn(s.nready) == 0) s.ready = sc;
-}
-
-GORT_NOINLINE void noteTimer(Select& s, SelectCase* sc) {
+void noteTimer(Select& s, SelectCase* sc) {
   int64 when = sc->when;
   if (sc->relative) {
     const int64 now = nanotime();
@@ -78,36 +69,13 @@ GORT_NOINLINE void noteTimer(Select& s, SelectCase* sc) {
   }
 }
 
-// look examines all cases without locks. Phase "look" of the essay.
-inline void look(Select& s) {
-  for (SelectCase* sc = s.list; sc != nullptr; sc = sc->listNext) {
-    sc->state = CaseState::idle;
-    if (sc->prepare != nullptr) sc->prepare(sc);
-    if (!sc->enabled) continue;
-    if (sc->kind <= CaseKind::send) {
-      if (sc->c == nullptr) continue;
-      ++s.channels;
-      s.versions += sc->c->version.load(Order::relaxed);
-      fence(Order::acquire);
-      s.busy |= sc->c->lock.heldNow();
-      fence(Order::acquire);
-      if (ready(sc)) choose(s, sc);
-    } else if (sc->kind == CaseKind::def) {
-      s.fallback = sc;
-    }
+// versionsOf sums the versions of all channels that take part: equal sums, no change (a version only grows).
+inline uint64 versionsOf(const SelectCase* list) {
+  uint64 sum = 0;
+  for (const SelectCase* sc = list; sc != nullptr; sc = sc->listNext) {
+    if (takesPart(sc)) sum += sc->c->version.load(Order::relaxed);
   }
-}
-
-// nothingWasReady: after look found nothing, was there one moment at which no case was ready?
-inline bool nothingWasReady(const Select& s) {
-  if (s.channels <= 1) return true;
-  if (s.busy) return false;
-  fence(Order::acquire);
-  uint64 versions = 0;
-  for (SelectCase* sc = s.list; sc != nullptr; sc = sc->listNext) {
-    if (takesPart(sc)) versions += sc->c->version.load(Order::relaxed);
-  }
-  return versions == s.versions;
+  return sum;
 }
 
 inline ChanResult attempt(SelectCase* sc, void* exc, Sudog** wake) {
@@ -145,14 +113,12 @@ SelectCase* mergeSorted(SelectCase* a, SelectCase* b) {
   return head;
 }
 
-// sortCases builds the lock order: n log n without recursion or memory. bins[k] holds a sorted run of 2^k
-// cases.
-void sortCases(Select& s) {
+// sortMany: n log n without recursion or memory. bins[k] holds a sorted run of 2^k cases.
+GORT_NOINLINE SelectCase* sortMany(SelectCase* list) {
   SelectCase* bins[32] = {};
-  uint32 used = 0;
   const uint32 seed = cheaprandn(UINT32_MAX);
   uint32 i = 0;
-  for (SelectCase* sc = s.list; sc != nullptr; sc = sc->listNext) {
+  for (SelectCase* sc = list; sc != nullptr; sc = sc->listNext) {
     if (!takesPart(sc)) continue;
     uint64 mix = seed + (uint64{++i} << 32);
     sc->tie = static_cast<uint32>(splitmix64(mix));
@@ -164,11 +130,34 @@ void sortCases(Select& s) {
       bins[k] = nullptr;
     }
     bins[k] = mergeSorted(bins[k], run);
-    if (k >= used) used = k + 1;
   }
   SelectCase* all = nullptr;
-  for (uint32 k = 0; k < used; ++k) all = mergeSorted(bins[k], all);
-  s.lockOrder = all;
+  for (SelectCase* run : bins) all = mergeSorted(run, all);
+  return all;
+}
+
+// sortCases returns the lock order: by insertion if there are few, each at a random place among its
+// channel's.
+SelectCase* sortCases(SelectCase* list) {
+  constexpr uint32 kFew = 8;
+  SelectCase* head = nullptr;
+  uint32 n = 0;
+  for (SelectCase* sc = list; sc != nullptr; sc = sc->listNext) {
+    if (!takesPart(sc)) continue;
+    if (++n > kFew) return sortMany(list);
+    SelectCase** at = &head;
+    while (*at != nullptr && reinterpret_cast<uintptr>((*at)->c) < reinterpret_cast<uintptr>(sc->c)) {
+      at = &(*at)->lockNext;
+    }
+    uint32 same = 0;
+    for (SelectCase* x = *at; GORT_UNLIKELY(x != nullptr && x->c == sc->c); x = x->lockNext) ++same;
+    if (GORT_UNLIKELY(same > 0)) {
+      for (uint32 k = cheaprandn(same + 1); k > 0; --k) at = &(*at)->lockNext;
+    }
+    sc->lockNext = *at;
+    *at = sc;
+  }
+  return head;
 }
 
 void sellock(const Select& s) {
@@ -193,9 +182,9 @@ void selunlock(SelectCase* lockOrder) {
 ChanResult chooseLocked(Select& s, Sudog** wake) {
   for (;;) {
     s.ready = nullptr;
-    s.nready = 0;
+    uint32 nready = 0;
     for (SelectCase* sc = s.list; sc != nullptr; sc = sc->listNext) {
-      if (takesPart(sc) && ready(sc)) choose(s, sc);
+      if (takesPart(sc) && ready(sc) && (++nready == 1 || cheaprandn(nready) == 0)) s.ready = sc;
     }
     if (s.ready == nullptr) return ChanResult::wouldBlock;
     // wouldBlock here: only dead sudogs were queued; they are gone now, look again.
@@ -263,7 +252,7 @@ SelectCase* leaveQueues(const Select& s, const Sudog* fired) {
 
 // parkUntilFired parks with all locks held (selparkcommit releases them). Returns the sudog that fired;
 // nullptr: the timer.
-Sudog* parkUntilFired(const Select& s, G* gp, bool hasTimer) {
+GORT_ALWAYS_INLINE Sudog* parkUntilFired(const Select& s, G* gp, bool hasTimer) {
   Commit commit{s.lockOrder, hasTimer};
   gp->param = nullptr;
   gopark(selparkcommit, &commit, s.lockOrder == nullptr && !hasTimer ? WaitReason::selectNoCases : s.reason);
@@ -283,7 +272,7 @@ GORT_NOINLINE Sudog* parkWithTimer(const Select& s, G* gp) {
 }
 
 // waitAny: phases "enqueue" and "woken". *again: the peer's move threw, the select starts anew.
-SelectCase* waitAny(Select& s, bool* again) {
+GORT_ALWAYS_INLINE SelectCase* waitAny(Select& s, bool* again) {
   G* gp = getg();
   enqueueAll(s, gp);
   Sudog* fired;
@@ -307,8 +296,8 @@ SelectCase* waitAny(Select& s, bool* again) {
 }
 
 // selectLocked: phases "choose" to "woken".
-GORT_NOINLINE SelectCase* selectLocked(Select& s, bool* again) {
-  sortCases(s);
+GORT_ALWAYS_INLINE SelectCase* selectLocked(Select& s, bool* again) {
+  s.lockOrder = sortCases(s.list);
   sellock(s);
   Sudog* wake = nullptr;
   const ChanResult r = chooseLocked(s, &wake);
@@ -327,39 +316,79 @@ GORT_NOINLINE SelectCase* selectLocked(Select& s, bool* again) {
   return waitAny(s, again);
 }
 
-// tryReady does the case that look has chosen, under its channel's lock alone.
-inline ChanResult tryReady(Select& s) {
-  Sudog* wake = nullptr;
-  lock(s.ready->c->lock);
-  const ChanResult r = attempt(s.ready, s.exc, &wake);
-  unlock(s.ready->c->lock);
-  readyPeers(wake);
-  return r;
-}
-
-}  // namespace
-
-SelectCase* selectgo(SelectCase* list, WaitReason reason, void* exc) {
-  if (GORT_UNLIKELY(chaosMode)) chaosYield();
+// selectSlow: all phases after "look".
+GORT_NOINLINE GORT_JUMP_RETURN SelectCase* selectSlow(SelectCase* list, WaitReason reason, void* exc) {
   Select s{list, reason, exc};
-  look(s);
-  if (s.ready != nullptr) {
-    const ChanResult r = tryReady(s);
-    if (GORT_LIKELY(r != ChanResult::wouldBlock)) return finish(s.ready, r);
-  } else if (s.fallback != nullptr && nothingWasReady(s)) {
-    s.fallback->state = CaseState::done;
-    return s.fallback;
-  }
-  if (s.fallback == nullptr) {
-    for (SelectCase* sc = list; sc != nullptr; sc = sc->listNext) {
-      if (sc->kind == CaseKind::timer && sc->enabled) noteTimer(s, sc);
+  for (SelectCase* sc = list; sc != nullptr; sc = sc->listNext) {
+    if (sc->kind <= CaseKind::send || !sc->enabled) continue;
+    if (sc->kind == CaseKind::def) {
+      s.fallback = sc;
+    } else {
+      noteTimer(s, sc);
     }
   }
   for (;;) {
     bool again = false;
     SelectCase* hit = selectLocked(s, &again);
-    if (!again) return hit;
+    if (GORT_LIKELY(!again)) return hit;
   }
+}
+
+// doReady does the case that the look has chosen, under its channel's lock alone, or goes the long way.
+GORT_NOINLINE SelectCase* doReady(SelectCase* sc, SelectCase* list, WaitReason reason, void* exc) {
+  Sudog* wake = nullptr;
+  lock(sc->c->lock);
+  const ChanResult r = attempt(sc, exc, &wake);
+  unlock(sc->c->lock);
+  if (wake != nullptr) readyPeers(wake);
+  if (GORT_UNLIKELY(r == ChanResult::wouldBlock)) return selectSlow(list, reason, exc);
+  return finish(sc, r);
+}
+
+GORT_NOINLINE SelectCase* selectChaos(SelectCase* list, WaitReason reason, void* exc) {
+  chaosYield();
+  SelectCase* hit = selectSlow(list, reason, exc);
+  chaosYield();
+  return hit;
+}
+
+}  // namespace
+
+// selectgo itself is phase "look".
+SelectCase* selectgo(SelectCase* list, WaitReason reason, void* exc) {
+  SelectCase* pick = nullptr;
+  SelectCase* fallback = nullptr;
+  uint32 nready = 0, channels = 0;
+  uint64 versions = 0;
+  bool busy = false;
+  for (SelectCase* sc = list; sc != nullptr; sc = sc->listNext) {
+    sc->state = CaseState::idle;
+    if (GORT_UNLIKELY(sc->prepare != nullptr)) sc->prepare(sc);
+    if (!sc->enabled) continue;
+    if (GORT_LIKELY(sc->kind <= CaseKind::send)) {
+      const Hchan* c = sc->c;
+      if (c == nullptr) continue;
+      ++channels;
+      versions += c->version.load(Order::relaxed);
+      fence(Order::acquire);
+      busy |= c->lock.heldNow();
+      fence(Order::acquire);
+      if (ready(sc) && (++nready == 1 || cheaprandn(nready) == 0)) pick = sc;
+    } else if (sc->kind == CaseKind::def) {
+      fallback = sc;
+    }
+  }
+  if (GORT_UNLIKELY(chaosMode)) return selectChaos(list, reason, exc);
+  if (pick != nullptr) return doReady(pick, list, reason, exc);
+  if (fallback != nullptr) {
+    // Was there one moment at which nothing was ready? See Note [Looking without the lock].
+    fence(Order::acquire);
+    if (GORT_LIKELY(channels <= 1 || (!busy && versionsOf(list) == versions))) {
+      fallback->state = CaseState::done;
+      return fallback;
+    }
+  }
+  return selectSlow(list, reason, exc);
 }
 
 void block() {
