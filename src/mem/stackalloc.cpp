@@ -40,6 +40,7 @@ static_assert((kMinStack << (kStackClasses - 1)) == kMaxStack);
 struct FreeSlot {
   FreeSlot* link;
   uintptr slot;
+  bool canary;
 };
 
 struct ClassPool {
@@ -147,11 +148,13 @@ bool stackalloc(G* gp, uint8 cls) {
   lock(pool.lock);
   ClassPool& c = pool.cls[cls];
   uintptr slot;
+  bool canary = false;
   const bool fresh = c.free == nullptr;
   if (!fresh) {
     FreeSlot* n = c.free;
     c.free = n->link;
     slot = n->slot;
+    canary = n->canary;
     n->link = pool.spareNodes;
     pool.spareNodes = n;
   } else {
@@ -168,6 +171,7 @@ bool stackalloc(G* gp, uint8 cls) {
   const std::size_t guard = stackGuardBytes(cls);
   if (fresh) {
     const GuardMode how = putGuard(slot, guard);
+    canary = how == GuardMode::canary;
     lock(pool.lock);
     ++(how == GuardMode::install   ? pool.stats.guardInstalled
        : how == GuardMode::protect ? pool.stats.guardProtected
@@ -176,6 +180,7 @@ bool stackalloc(G* gp, uint8 cls) {
   }
   gp->stack = {slot + guard, slot + stackSlotBytes(cls)};
   gp->stackClass = cls;
+  gp->stackCanary = canary;
   return true;
 }
 
@@ -189,30 +194,31 @@ void stackfree(G* gp) {
   stackUnused(gp);
   lock(pool.lock);
   n->slot = slot;
+  n->canary = gp->stackCanary;
   n->link = pool.cls[gp->stackClass].free;
   pool.cls[gp->stackClass].free = n;
   --pool.stats.inUse;
   unlock(pool.lock);
   gp->stack = {};
   gp->stackClass = kNoSlot;
+  gp->stackCanary = false;
 }
 
 void stackUnused(G* gp) {
   os::sysUnused(reinterpret_cast<void*>(gp->stack.lo), gp->stack.hi - gp->stack.lo);
-  if (guardMode != GuardMode::install) writeCanary(gp->stack.lo);
+  if (gp->stackCanary) writeCanary(gp->stack.lo);
 }
 
 void stackReleaseBelow(G* gp) {
   const uintptr end = alignDown(gp->sched.sp, kPageSize);
   uintptr from = gp->stack.lo;
-  if (guardMode != GuardMode::install) from += kPageSize;  // the canary's page stays
+  if (gp->stackCanary) from += kPageSize;  // the canary's page stays
   if (end > from) os::sysUnused(reinterpret_cast<void*>(from), end - from);
 }
 
 bool stackCanaryIntact(const G* gp) {
-  if (GORT_LIKELY(guardMode == GuardMode::install) || gp->stackClass == kNoSlot || pool.stats.canaryOnly == 0) return true;
+  if (GORT_LIKELY(!gp->stackCanary)) return true;
   const auto* w = reinterpret_cast<const uint64*>(gp->stack.lo);
-  if (w[0] != kCanary && w[1] != kCanary && pool.stats.guardProtected > 0) return true;  // a protected slot has none
   for (std::size_t i = 0; i < kCanaryBytes / sizeof(uint64); ++i) {
     if (w[i] != kCanary) return false;
   }

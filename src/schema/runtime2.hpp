@@ -85,6 +85,7 @@ struct G {
   uint8 stackClass = 0;        // size class of the slot, kNoSlot for g0 and foreign goroutines
   bool systemGoroutine = false;  // runtime's own: not counted, hidden in dumps
   bool foreign = false;        // the goroutine that stands for a foreign thread
+  bool stackCanary = false;    // its slot has no real guard, only known bytes at stack.lo
   uint64 goid = 0;
   // park and ready
   G* schedlink = nullptr;      // in exactly one list at a time
