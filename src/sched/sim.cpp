@@ -9,6 +9,7 @@
 // Owner of all of it: the one M that holds the P (sim); chaos only reads.
 #include "sched/sim.hpp"
 
+#include "os/futex.hpp"
 #include "os/vdso.hpp"
 #include "sched/proc_internal.hpp"
 
@@ -42,6 +43,7 @@ void siminit() {
   simMode = debug.sim;
   chaosMode = debug.chaos;
   if (simMode) seedSim(debug.simSeed, kSimStart);
+  if (chaosMode) os::futexChaos(debug.chaosSeed);
 }
 
 void simEnter(uint64 seed, bool alone) {
