@@ -348,10 +348,11 @@ int64 timersSleepUntil() {
   return earliest;
 }
 
+// The world is stopped, at points where nobody holds a heap's lock; the caller holds sched.lock, which ranks
+// higher.
 void timersMove(P* dst, P* src) {
   Timers& to = dst->timers;
   Timers& from = src->timers;
-  lock(to.mu);  // the world is stopped: the second lock of this rank is free and nobody can want both
   for (uint32 i = 0; i < from.n; ++i) {
     const TimerEntry e = from.heap[i];
     if (!isSleeper(e)) timerOf(e)->ts.store(&to, Order::release);
@@ -363,7 +364,6 @@ void timersMove(P* dst, P* src) {
   if (from.heap != nullptr) os::sysFree(from.heap, from.cap * sizeof(TimerEntry));
   from.heap = nullptr;
   from.cap = 0;
-  unlock(to.mu);
 }
 
 void timersAbandon() {
