@@ -4,6 +4,7 @@
 # A "// RUN: [args]" line in the header comment makes the example a test (tools/crash_test.py judges its output).
 
 find_package(Python3 REQUIRED COMPONENTS Interpreter)
+add_custom_target(tour)  # what ./dev run needs, and no more
 file(GLOB example_files CONFIGURE_DEPENDS examples/*.cpp examples/tour/*.cpp)
 foreach(file IN LISTS example_files)
   get_filename_component(name ${file} NAME_WE)
@@ -17,6 +18,9 @@ foreach(file IN LISTS example_files)
     set(output ${CMAKE_CURRENT_BINARY_DIR}/examples)
   endif()
   add_executable(${target} ${file})
+  if(dir STREQUAL "tour")
+    add_dependencies(tour ${target})
+  endif()
   target_link_libraries(${target} PRIVATE gort::gort gort_flags)
   set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${output} OUTPUT_NAME ${name})
   file(STRINGS ${file} run_lines REGEX "^// RUN:" LIMIT_COUNT 1)
