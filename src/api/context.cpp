@@ -97,21 +97,27 @@ bool node_register(ctx_node& n, ctx_hook& h) {
   return true;
 }
 
-bool node_unregister(ctx_node& n, ctx_hook& h) {
-  bool was = false;
-  {
-    rt::LockGuard l(n.lock);
-    was = h.linked;
-    if (was) unlink(n, h);
-  }
-  for (int i = 0; !was && h.running.load(Order::acquire) != 0; ++i) {
+// The end of a hook's run is near: it does not park and is not preempted.
+void wait_not_running(ctx_hook& h) {
+  for (int i = 0; h.running.load(Order::acquire) != 0; ++i) {
     if (i < 64) {
       rt::os::procyield(20);
     } else {
       rt::os::osyield();
     }
   }
-  return was;
+}
+
+bool node_unregister(ctx_node& n, ctx_hook& h) {
+  {
+    rt::LockGuard l(n.lock);
+    if (h.linked) {
+      unlink(n, h);
+      return true;
+    }
+  }
+  wait_not_running(h);
+  return false;
 }
 
 // ---- ending
@@ -224,12 +230,15 @@ ctx_node* new_node(ctx_node::kind k, const context& parent) {
 
 bool ctx_register(const context& c, ctx_hook& h) {
   ctx_node* n = ctx_access::node(c);
-  return n == nullptr || n->ender == nullptr || node_register(*n->ender, h);
+  if (n != nullptr && n->ender != nullptr) return node_register(*n->ender, h);
+  h.linked = true;  // to a context that never ends
+  return true;
 }
 
 bool ctx_unregister(const context& c, ctx_hook& h) {
   ctx_node* n = ctx_access::node(c);
-  return n == nullptr || n->ender == nullptr || node_unregister(*n->ender, h);
+  if (n != nullptr && n->ender != nullptr) return node_unregister(*n->ender, h);
+  return std::exchange(h.linked, false);
 }
 
 ctx_abort::ctx_abort(rt::SemaWaiter& w, const context* c) : c_(c) {
@@ -400,6 +409,7 @@ struct after_box : ctx_hook {
 
 void box_unref(after_box* b) {
   if (b->refs.fetchSub(1, Order::acqRel) != 1) return;
+  wait_not_running(*b);  // who started f has its last look at the hook
   b->destroy(b->f);
   delete b;
 }
@@ -449,7 +459,7 @@ after_guard ctx_after(const context& c, void (*call)(void*), void (*destroy)(voi
 bool after_guard::stop() noexcept {
   rt::Entry e;
   auto* b = static_cast<detail::after_box*>(p_);
-  return b != nullptr && b->linked && detail::ctx_unregister(b->ctx, *b);
+  return b != nullptr && detail::ctx_unregister(b->ctx, *b);
 }
 
 void after_guard::drop() noexcept {

@@ -27,8 +27,8 @@ constexpr rt::int64 kPeriodNs = 1000000000;
 // Pin keeps this goroutine on its P: no preemption, no other goroutine of this P in between.
 class Pin {
  public:
-  Pin() : m_(rt::acquirem()) {}
-  ~Pin() { rt::releasem(m_); }
+  Pin() : m_(rt::getg()->m) { ++m_->locks; }
+  ~Pin() { --m_->locks; }
   Pin(const Pin&) = delete;
   Pin& operator=(const Pin&) = delete;
   int pid() const { return m_->p->id; }
