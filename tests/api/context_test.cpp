@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// context: its rules as sentences. Ideas carried over, in our own words, from Go's context/{context,x,afterfunc}_test.go.
+// context: its rules as sentences. Ideas carried over, in our own words, from Go's
+// context/{context,x,afterfunc}_test.go.
 #include <gort/context.hpp>
 
 #include <atomic>
@@ -201,12 +202,18 @@ GO_TEST(Context, TreesMayBeCancelledFromAllSides) {
         std::mt19937_64 rnd(seed + static_cast<unsigned>(round) * 8 + g);
         std::vector<gort::scoped_context> mine;
         for (int i = 0; i < 30; ++i) {
-          const context& parent = mine.empty() || rnd() % 3 == 0 ? static_cast<const context&>(root)
-                                                                 : mine[rnd() % mine.size()];
+          const context& parent =
+              mine.empty() || rnd() % 3 == 0 ? static_cast<const context&>(root) : mine[rnd() % mine.size()];
           switch (rnd() % 4) {
-            case 0: mine.push_back(gort::with_timeout(parent, std::chrono::nanoseconds(rnd() % 50000))); break;
-            case 1: mine.push_back(gort::with_cancel(parent)); break;
-            case 2: (void)parent.done(); break;
+            case 0:
+              mine.push_back(gort::with_timeout(parent, std::chrono::nanoseconds(rnd() % 50000)));
+              break;
+            case 1:
+              mine.push_back(gort::with_cancel(parent));
+              break;
+            case 2:
+              (void)parent.done();
+              break;
             default:
               if (!mine.empty()) mine[rnd() % mine.size()].cancel();
           }
@@ -258,6 +265,13 @@ GO_TEST(ContextAfterFunc, StopAndTheGuardsEndPreventIt) {
   c.cancel();
   settle();
   EXPECT_EQ(n, 0);
+}
+
+GO_TEST(ContextAfterFunc, OnAContextThatNeverEndsItOnlyWaitsToBeStopped) {
+  auto guard = gort::after_func(background(), [] { FAIL(); });
+  EXPECT_TRUE(guard.stop());
+  EXPECT_FALSE(guard.stop());
+  gort::after_func(background(), [] { FAIL(); }).detach();
 }
 
 GO_TEST(ContextAfterFunc, DetachedItLivesWithTheContext) {
@@ -328,9 +342,7 @@ GO_TEST(StopToken, RequestCancelsTheContext) {
   EXPECT_TRUE(ended(c));
   EXPECT_TRUE(ended(gort::with_stop(background(), s.get_token())));
   std::stop_source later;
-  {
-    auto gone = gort::with_stop(background(), later.get_token());
-  }
+  { auto gone = gort::with_stop(background(), later.get_token()); }
   later.request_stop();
 }
 

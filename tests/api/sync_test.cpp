@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// mutex, rw_mutex, wait_group, once, cond, semaphore, guarded, pool: their rules as sentences. Ideas carried over, in our
-// own words, from Go's sync/{mutex,rwmutex,waitgroup,once,oncefunc,cond,pool}_test.go and x/sync's semaphore_test.go.
+// mutex, rw_mutex, wait_group, once, cond, semaphore, guarded, pool: their rules as sentences. Ideas carried
+// over, in our own words, from Go's sync/{mutex,rwmutex,waitgroup,once,oncefunc,cond,pool}_test.go and
+// x/sync's semaphore_test.go.
 #include <gort/sync.hpp>
 
 #include <atomic>

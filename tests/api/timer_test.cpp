@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Clocks, sleep, timer, ticker, after, after_func: their rules as sentences. Ideas carried over, in our own words, from
-// Go's time/{sleep,tick}_test.go.
+// Clocks, sleep, timer, ticker, after, after_func: their rules as sentences. Ideas carried over, in our own
+// words, from Go's time/{sleep,tick}_test.go.
 #include <gort/timer.hpp>
 
 #include <atomic>
@@ -43,8 +43,9 @@ TEST(Clock, OtherClocksTimePointsFit) {
   EXPECT_GT(gort::detail::to_tp(std::chrono::system_clock::now() + 10s), clock::now() + 9s);
   EXPECT_GT(gort::detail::to_tp(std::chrono::steady_clock::now() + 10s), clock::now() + 9s);
   EXPECT_EQ(gort::detail::to_tp(clock::time_point::max()), clock::time_point::max());
-  EXPECT_EQ(gort::detail::to_tp(std::chrono::time_point<std::chrono::steady_clock, std::chrono::hours>::max()),
-            clock::time_point::max());
+  EXPECT_EQ(
+      gort::detail::to_tp(std::chrono::time_point<std::chrono::steady_clock, std::chrono::hours>::max()),
+      clock::time_point::max());
 }
 
 GO_TEST(Sleep, TakesItsTime) {

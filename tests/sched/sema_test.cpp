@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Semaphores, notify lists and the lot: rules of src/sched/sema.cpp as sentences. Ideas carried over, in our own words,
-// from Go's sync/runtime_sema_test.go and runtime/sema_test.go.
+// Semaphores, notify lists and the lot: rules of src/sched/sema.cpp as sentences. Ideas carried over, in our
+// own words, from Go's sync/runtime_sema_test.go and runtime/sema_test.go.
 #include "sched/sema.hpp"
 
 #include <algorithm>
@@ -162,7 +162,8 @@ GO_TEST(Sema, WaiterThatMayNotGiveUpGetsItsToken) {
 // BenchmarkSemTable's shape as a test: many addresses that share roots.
 GO_TEST(Sema, ManyAddressesInOneTreapDoNotDisturbEachOther) {
   constexpr int kN = 600;
-  auto semas = std::make_unique<Sema[]>(kN * 251);  // every 251st word shares a root (2 words to a slot of 8 bytes)
+  auto semas =
+      std::make_unique<Sema[]>(kN * 251);  // every 251st word shares a root (2 words to a slot of 8 bytes)
   std::atomic<int> got{0};
   gort::wait_group wg;
   auto at = [&](int i) { return &semas[static_cast<std::size_t>(i) * 251 * 2 % (kN * 251)]; };
@@ -192,7 +193,8 @@ GO_TEST(Sema, NoTokenIsLostOrMadeUnderStress) {
     wg.go([&, g] {
       std::mt19937_64 rnd(seed + static_cast<std::uint64_t>(g));
       for (int i = 0; i < kRounds; ++i) {
-        const int64 until = rnd() % 2 == 0 ? rt::kTimeNever : rt::nanotime() + static_cast<int64>(rnd() % 20000);
+        const int64 until =
+            rnd() % 2 == 0 ? rt::kTimeNever : rt::nanotime() + static_cast<int64>(rnd() % 20000);
         if (!rt::semacquire1(&s, {.lifo = rnd() % 4 == 0, .until = until})) continue;
         const int now = ++inside;
         if (now > most) most = now;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The core's timers: rules of src/sched/time.cpp as sentences. Ideas carried over, in our own words, from Go's
-// time/sleep_test.go and runtime/time_test.go.
+// The core's timers: rules of src/sched/time.cpp as sentences. Ideas carried over, in our own words, from
+// Go's time/sleep_test.go and runtime/time_test.go.
 #include "sched/time.hpp"
 
 #include <algorithm>
@@ -183,8 +183,8 @@ GO_TEST(Time, HeapGrowsAndShrinksUnderRandomStops) {
   EXPECT_EQ(fired + stopped, armed);
 }
 
-// TestTimerStopStress and TestTimerModifiedEarlier, roughly: many goroutines arm, move and stop timers that live on their
-// stacks; a timer touched after its frame is gone would crash, asan would name it.
+// TestTimerStopStress and TestTimerModifiedEarlier, roughly: many goroutines arm, move and stop timers that
+// live on their stacks; a timer touched after its frame is gone would crash, asan would name it.
 GO_TEST(Time, StackTimersSurviveStopAgainstExpiry) {
   const uint64 seed = chantest::seed();
   std::atomic<int64> balance{0};
