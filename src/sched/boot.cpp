@@ -20,6 +20,7 @@
 #include "sched/signal_unix.hpp"
 
 extern "C" [[noreturn]] void exit(int);
+extern "C" const char gort_debug_descriptor;  // debug_descriptor.cpp; named here so that the linker takes it in
 
 // Defined by the api floor: installs what needs the C++ library. Absent in programs without it.
 extern "C" __attribute__((weak)) void gort_api_boot();
@@ -72,6 +73,7 @@ void schedinit() {
 // boot runs once; the caller leaves it with g = &g0, m0 and a P.
 void boot() {
   os::osinit();
+  __asm__ volatile("" ::"r"(&gort_debug_descriptor));
   if (os::features.shadowStack) {
     fatal("gort: user shadow stacks are active and not supported: start with GLIBC_TUNABLES=glibc.cpu.x86_shstk=off");
   }

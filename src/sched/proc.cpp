@@ -56,6 +56,9 @@ constinit P** allp = nullptr;
 constinit int32 gomaxprocs = 0;
 constinit int32 ncpu = 1;
 constinit bool scanPhase = false;
+// allgs: a directory of chunks, so that it grows without moving and is read without a lock.
+constinit Atomic<G**> allgDir[8192];
+constinit Atomic<uint64> allglen{0};
 
 namespace {
 
@@ -66,10 +69,7 @@ constexpr uint32 kStealTries = 4;
 constexpr uint32 kTimerTick = 8;       // a busy P reads the clock for its timers every so many switches
 constexpr std::size_t kMaxClosure = 8 << 10;
 
-// allgs: a directory of chunks, so that it grows without moving and is read without a lock.
-constexpr uint64 kAllgChunk = 8192, kAllgDir = 8192;
-constinit Atomic<G**> allgDir[kAllgDir];
-constinit Atomic<uint64> allglen{0};
+constexpr uint64 kAllgDir = sizeof allgDir / sizeof allgDir[0];
 constinit Mutex allglock{LockRank::allg};
 constinit Atomic<int64> abandonedCount{0};  // goroutines of older epochs that never end
 

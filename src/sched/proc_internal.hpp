@@ -28,6 +28,7 @@ GORT_ALWAYS_INLINE void casgstatus(G* gp, GStatus oldval, GStatus newval) {
 }
 G* malg(uint8 stackClass);                       // a new G with a stack, in allgs, Gdead; nullptr: out of memory
 void allgadd(G* gp);
+inline constexpr uint64 kAllgChunk = 8192;        // Gs per chunk of allgs
 bool runqput(P* pp, G* gp, bool next);           // returns whether it ended in a read-modify-write (fenceAfterRmw)
 void globrunqput(G* gp);                         // Requires: sched.lock
 void globrunqputbatch(GQueue& q, int32 n);       // Requires: sched.lock
