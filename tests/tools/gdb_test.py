@@ -36,10 +36,9 @@ class Gdb(TreeTest):
         self.assertEqual(built.returncode, 0, built.stderr)
         script = os.path.join(ROOT, "tools", "gdb", "gort.py")
         first = self.gdb(script, "info goroutines")
-        line = re.search(r'^  (\d+) chan receive "waiter" .*\(started at .*t\.cpp:8\)$', first, re.M)
-        self.assertTrue(line, first)
+        self.assertTrue(re.search(r'^  (\d+) chan receive "waiter" .*\(started at .*t\.cpp:8\)$', first, re.M), first)
         self.assertRegex(first, r"(?m)^\* 1 running ")
-        second = self.gdb(script, f"goroutine {line[1]} bt", "bt 2", "goroutine 999 bt")
+        second = self.gdb(script, "goroutine all bt", "bt 2", "goroutine 999 bt")
         self.assertRegex(second, r"wait_here")
         self.assertRegex(second, r"stop_here")  # the registers are back
         self.assertIn("no goroutine 999", second)
