@@ -245,7 +245,10 @@ bool commitSleep(G* gp, void* p) {
   Timers& ts = lockLocal();
   const bool earliest = push(ts, entryOf(gp, when));
   unlock(ts.mu);
-  if (earliest) wakeNetPoller(when);
+  // This M is about to look for work. If it finds none it waits for this timer itself, and if it steals some
+  // it wakes another M that will; only work at hand would keep it from both.
+  const P* pp = getg()->m->p;
+  if (earliest && !(pp->runq.empty() && sched.runqsize.load(Order::relaxed) == 0)) wakeNetPoller(when);
   return true;
 }
 
