@@ -161,8 +161,17 @@ std::string text_of(const rt::Panic& p) {
 }  // namespace
 
 std::string type_text(const std::type_info& t) {
-  char buf[300];
-  return std::string(buf, rt::typeName(t.name(), buf, sizeof buf));
+  struct Job {
+    const char* name;
+    char buf[300];
+  } job{t.name(), {}};
+  rt::onDeepStack(
+      [](void* p) {
+        auto& j = *static_cast<Job*>(p);
+        (void)rt::typeName(j.name, j.buf, sizeof j.buf);
+      },
+      &job);
+  return job.buf;
 }
 
 // ---- the unwinding exception
@@ -237,9 +246,21 @@ void throw_unwind_hook(rt::FuncFrame* target, const rt::Panic& p) { throw_unwind
 }  // namespace
 
 void swallowed(const char* text, const rt::Regs& at) {
-  rt::CallSite site;
+  struct Job {
+    const rt::Regs& at;
+    const rt::G* gp;
+    bool found;
+    rt::CallSite site;
+  } job{at, rt::getg(), false, {}};
+  rt::onDeepStack(
+      [](void* p) {
+        auto& j = *static_cast<Job*>(p);
+        j.found = rt::callSite(j.at, rt::boundsOf(j.gp), j.site);
+      },
+      &job);
+  const rt::CallSite& site = job.site;
   std::string s = "catch (...) swallowed a panic; it must rethrow it (throw;)";
-  if (rt::callSite(at, rt::boundsOf(rt::getg()), site)) {
+  if (job.found) {
     s += "\ncaught in " + std::string(site.function);
     if (site.file != nullptr) s += " near " + std::string(site.file) + ":" + std::to_string(site.line);
   }

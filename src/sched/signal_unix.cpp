@@ -23,7 +23,7 @@ namespace gort::rt {
 
 namespace {
 
-constexpr std::size_t kHandlerBytes = std::size_t{64} << 10;  // what reports need, on top of the kernel's own frame
+constexpr std::size_t kHandlerBytes = std::size_t{96} << 10;  // what reports need, on top of the kernel's own frame
 constexpr std::size_t kMinSigFrame = 2048;                    // kernels that do not tell
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -50,8 +50,18 @@ constexpr SigTabEntry kSigTable[] = {
 };
 constexpr unsigned kSignals = sizeof kSigTable / sizeof kSigTable[0];
 
-struct sigaction fwdSig[kSignals];  // dispositions before ours; by initsig, read by handlers
+constinit struct sigaction fwdSig[kSignals]{};  // dispositions before ours; by initsig, read by handlers
 constinit bool installed = false;
+constinit sigset_t bootMask{};   // of the thread that booted; by initsig
+
+// minitSignalMask lets signals in again: threads are made with all of them blocked. Under run() an M has the mask of the
+// thread that called it; in a library the host's signals stay away from our threads. A blocked fault kills without a word.
+void minitSignalMask() {
+  if (installed) os::setSignalMask(&bootMask);
+  for (const SigTabEntry& e : kSigTable) {
+    if (e.fault || installed) os::unblockSignal(e.sig);
+  }
+}
 
 // sigFetchG finds the goroutine that was interrupted; nullptr: none (a foreign thread, or half-way in a switch).
 G* sigFetchG(const Regs& r) {
@@ -133,6 +143,10 @@ void sighandler(int sig, siginfo_t* info, void* uctx) {
 void initsig(bool runMode) {
   if (runMode == installed) return;
   installed = runMode;
+  if (runMode) {
+    os::blockAllSignals(&bootMask);
+    os::setSignalMask(&bootMask);
+  }
   for (unsigned i = 0; i < kSignals; ++i) {
     if (runMode) {
       os::setHandler(kSigTable[i].sig, sighandler, &fwdSig[i]);
@@ -143,6 +157,7 @@ void initsig(bool runMode) {
 }
 
 void minitSignals(M* mp) {
+  minitSignalMask();
   if (mp->gsignal != nullptr) {
     os::setAltStack(mp->gsignal, mp->gsignalSize);  // m0 in a second run
     return;

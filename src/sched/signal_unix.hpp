@@ -10,7 +10,7 @@ namespace gort::rt {
 
 // initsig installs the handlers (runMode) or gives back those it took. Runs on: the booting thread, any number of times.
 void initsig(bool runMode);
-// minitSignals gives the calling thread, which is mp's, an alternate signal stack.
+// minitSignals gives the calling thread, which is mp's, an alternate signal stack and its signal mask.
 void minitSignals(M* mp);
 // unminitSignals takes it away again, before the thread ends.
 void unminitSignals(M* mp);

@@ -8,7 +8,9 @@
 
 [[gnu::noinline]] int down(int n) {
   if (n == 0) gort::panic("deep");
-  return down(n - 1) + 1;
+  const int below = down(n - 1);
+  asm volatile("");  // a call, not a loop
+  return below + 1;
 }
 int main() {
   return gort::run([] { return down(300); });

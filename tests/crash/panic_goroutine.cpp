@@ -3,7 +3,7 @@
 // EXIT: 2
 // STDERR: \Apanic: boom\n\ngoroutine \d+ \[running\]:\n
 // STDERR: ^worker\(\.\.\.\)\n\t.*panic_goroutine\.cpp:\d+ 
-// STDERR: ^created by start\S* in goroutine 1\n\t.*panic_goroutine\.cpp:14
+// STDERR: ^created by start\S* in goroutine 1\n\t.*panic_goroutine\.cpp:1\d
 #include <gort/gort.hpp>
 
 [[gnu::noinline]] void worker() { gort::panic("boom"); }
