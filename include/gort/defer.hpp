@@ -1,24 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 // defer, panic, recover: Go's way to clean up and to fail.
 //
-//   gort::defer d{[&] { unlock(); }};                  // at the end of the block, however it ends
+//   gort::defer d{[&] { unlock(); }};              // at the end of the block, however it ends
 //
-//   int v = gort::func<int>([&](auto& fn) {            // a Go function frame
-//     fn.defer([&] { log("done"); });                  // at the end of func, last in first out; may stand in a loop
-//     fn.recover([](const gort::panic_info& p) { return -1; });   // stops a panic; its result is func's
+//   int v = gort::func<int>([&](auto& fn) {        // a Go function frame
+//     fn.defer([&] { log("done"); });              // at its end, last in first out; may stand in a loop
+//     fn.recover([](const gort::panic_info& p) {   // stops a panic; its result is func's
+//       return -1;
+//     });
 //     gort::panic("boom");
 //   });
 //
-// Order, as in Go: a panic runs the deferred functions of the blocks and frames around it, innermost first, on top of the
-// panicking stack: nothing has been unwound yet, and an unrecovered panic prints the stack as it was. Once a handler has
-// recovered, the stack is unwound to the handler's frame and the destructors in between run (deferred functions that have
-// run already do not run again). The unwinding is the C++ exception gort::panic_unwind: `catch (...)` must rethrow it, or
-// the program ends with a message that names the place. It cannot pass a noexcept function.
-// A C++ exception that reaches a func goes to the same handlers; one that leaves a goroutine is an unrecovered panic.
+// Order, as in Go: a panic runs the deferred functions of the blocks and frames around it, innermost first,
+// on top of the panicking stack: nothing has been unwound yet, and an unrecovered panic prints the stack as
+// it was. Once a handler has recovered, the stack is unwound to the handler's frame and the destructors in
+// between run (deferred functions that have run already do not run again). The unwinding is the C++ exception
+// gort::panic_unwind: `catch (...)` must rethrow it, or the program ends with a message that names the place.
+// It cannot pass a noexcept function.
+// A C++ exception that reaches a func goes to the same handlers; one that leaves a goroutine is an
+// unrecovered panic.
 //
-// Pitfalls. A deferred function of fn runs after the lambda's own variables are gone: capture what outlives it.
-// A destructor that panics while the stack is being unwound ends the program, as with exceptions.
-// Translation units without exceptions may use all of this; destructors in their frames do not run when a panic passes.
+// Pitfalls. A deferred function of fn runs after the lambda's own variables are gone: capture what outlives
+// it. A destructor that panics while the stack is being unwound ends the program, as with exceptions.
+// Translation units without exceptions may use all of this; destructors in their frames do not run when a
+// panic passes.
 #pragma once
 #include <exception>
 #include <gort/error.hpp>
@@ -38,9 +43,9 @@ struct value_ops {
   const void* tag;
   value_kind kind;
   unsigned char size;
-  bool named;                                  // an enumeration: printed as type(value)
+  bool named;  // an enumeration: printed as type(value)
   std::string_view type;
-  std::string (*describe)(const void*);        // nullptr: print by kind
+  std::string (*describe)(const void*);  // nullptr: print by kind
 };
 
 template <class T>
@@ -52,40 +57,51 @@ constexpr std::string_view type_name() {
 }
 template <class T>
 constexpr value_kind kind_of() {
-  if constexpr (std::is_enum_v<T>) return kind_of<std::underlying_type_t<T>>();
-  else if constexpr (std::same_as<T, bool>) return value_kind::boolean;
-  else if constexpr (std::same_as<T, char>) return value_kind::character;
-  else if constexpr (std::is_integral_v<T>) return std::is_signed_v<T> ? value_kind::signed_int : value_kind::unsigned_int;
-  else if constexpr (std::same_as<T, float> || std::same_as<T, double>) return value_kind::floating;
-  else return value_kind::opaque;
+  if constexpr (std::is_enum_v<T>)
+    return kind_of<std::underlying_type_t<T>>();
+  else if constexpr (std::same_as<T, bool>)
+    return value_kind::boolean;
+  else if constexpr (std::same_as<T, char>)
+    return value_kind::character;
+  else if constexpr (std::is_integral_v<T>)
+    return std::is_signed_v<T> ? value_kind::signed_int : value_kind::unsigned_int;
+  else if constexpr (std::same_as<T, float> || std::same_as<T, double>)
+    return value_kind::floating;
+  else
+    return value_kind::opaque;
 }
 template <class T>
 concept describes_itself = requires(const T& v) {
   { v.message() } -> std::convertible_to<std::string>;
-} || requires(const T& v) {
+}
+|| requires(const T& v) {
   { v.what() } -> std::convertible_to<std::string>;
 };
 template <class T>
 constexpr auto describe_of() -> std::string (*)(const void*) {
-  if constexpr (describes_itself<T>) return describe_payload<T>;
-  else return nullptr;
+  if constexpr (describes_itself<T>)
+    return describe_payload<T>;
+  else
+    return nullptr;
 }
 template <class T>
-inline constexpr value_ops value_ops_of = {type_tag<T>,         kind_of<T>(),     static_cast<unsigned char>(sizeof(T)),
-                                           std::is_enum_v<T>,   type_name<T>(),   describe_of<T>()};
+inline constexpr value_ops value_ops_of = {
+    type_tag<T>,       kind_of<T>(),   static_cast<unsigned char>(sizeof(T)),
+    std::is_enum_v<T>, type_name<T>(), describe_of<T>()};
 
 [[noreturn]] GORT_API void panic_value(const void* v, const value_ops* ops, location where);
 
 }  // namespace detail
 
-// panic stops the normal flow of this goroutine. text and error are not copied: they live until the recovering handler
-// has returned. A nil error or nullptr panics with Go's complaint about nil (GODEBUG=panicnil=1 lets it through).
+// panic stops the normal flow of this goroutine. text and error are not copied: they live until the
+// recovering handler has returned. A nil error or nullptr panics with Go's complaint about nil
+// (GODEBUG=panicnil=1 lets it through).
 [[noreturn]] GORT_API void panic(std::string_view text, location where = location::current());
 [[noreturn]] GORT_API void panic(const error& e, location where = location::current());
 [[noreturn]] GORT_API void panic(std::nullptr_t, location where = location::current());
 template <class T>
-  requires(!std::convertible_to<T, std::string_view> && !std::convertible_to<T, error>)
-[[noreturn]] void panic(T v, location where = location::current()) {
+requires(!std::convertible_to<T, std::string_view> && !std::convertible_to<T, error>)
+    [[noreturn]] void panic(T v, location where = location::current()) {
   detail::panic_value(&v, &detail::value_ops_of<T>, where);
 }
 
@@ -95,18 +111,26 @@ class GORT_API panic_info {
   panic_info(const panic_info&) = delete;
   panic_info& operator=(const panic_info&) = delete;
 
-  [[nodiscard]] std::string message() const;        // the value as text; what() of an exception
-  [[nodiscard]] error as_error() const;             // the error, error_exception::why(), or one with the message
-  [[nodiscard]] std::string stack() const;          // the goroutine's traceback from the panic (exception: from the frame)
-  [[nodiscard]] location where() const noexcept;    // the call of panic; empty for exceptions and run-time panics
-  [[nodiscard]] bool goexit() const noexcept;       // the goroutine was already leaving by goexit() and will go on with it
-  [[nodiscard]] bool runtime_error() const noexcept;  // raised by Gort itself
-  // value gives what panic(T) was called with; T = error and std::string_view for those forms. nullptr: another type.
+  // message is the value as text; what() of an exception.
+  [[nodiscard]] std::string message() const;
+  // as_error is the error, error_exception::why(), or an error with the message.
+  [[nodiscard]] error as_error() const;
+  // stack is the goroutine's traceback from the panic; for an exception from the frame that it reached.
+  [[nodiscard]] std::string stack() const;
+  // where is the call of panic; empty for exceptions and run-time panics.
+  [[nodiscard]] location where() const noexcept;
+  // goexit: the goroutine was already leaving by goexit() and will go on with it.
+  [[nodiscard]] bool goexit() const noexcept;
+  // runtime_error: raised by Gort itself.
+  [[nodiscard]] bool runtime_error() const noexcept;
+  // value gives what panic(T) was called with; T = error and std::string_view for those forms. nullptr:
+  // another type.
   template <class T>
   [[nodiscard]] const T* value() const noexcept {
     return static_cast<const T*>(find(detail::type_tag<T>));
   }
-  [[nodiscard]] std::exception_ptr exception() const noexcept;  // null unless a C++ exception reached the frame
+  // exception is null unless a C++ exception reached the frame.
+  [[nodiscard]] std::exception_ptr exception() const noexcept;
   // repanic goes on panicking with the same value: `panic: X [recovered, repanicked]`.
   [[noreturn]] void repanic() const;
 
@@ -116,12 +140,13 @@ class GORT_API panic_info {
   const void* p_;
 };
 
-// recover is Go's rule for ported code: a panic_info if called directly by a deferred function that a panic is running,
-// else nullptr. The panic stops at the nearest enclosing func (gort::defer marks a block, which cannot be returned from);
-// without one the goroutine ends as by goexit().
+// recover is Go's rule for ported code: a panic_info if called directly by a deferred function that a panic
+// is running, else nullptr. The panic stops at the nearest enclosing func (gort::defer marks a block, which
+// cannot be returned from); without one the goroutine ends as by goexit().
 GORT_API const panic_info* recover() noexcept;
 
-// panic_unwind is the exception that unwinds the stack of a recovered panic, or of goexit. Whoever catches it rethrows it.
+// panic_unwind is the exception that unwinds the stack of a recovered panic, or of goexit. Whoever catches it
+// rethrows it.
 class GORT_API panic_unwind {
  public:
   panic_unwind(const panic_unwind&) = delete;
@@ -172,7 +197,8 @@ struct frame_core {
 };
 // run_frame runs body(arg) as a Go function. True: it returned; false: it panicked and was recovered.
 GORT_API bool run_frame(frame_core* f, void (*body)(void*), void* arg);
-// frame_push adds a call, or panics (and destroys it) when the frame has begun to end or is another goroutine's.
+// frame_push adds a call, or panics (and destroys it) when the frame has begun to end or is another
+// goroutine's.
 GORT_API void frame_push(frame_core* f, frame_call* c);
 // goroutine_root runs fn(arg) as the outermost function of a goroutine: where goexit arrives.
 GORT_API void goroutine_root(void (*fn)(void*), void* arg);
@@ -181,7 +207,8 @@ GORT_API void panic_init();
 
 }  // namespace detail
 
-// defer{f} runs f at the end of the enclosing block: on the normal way out, on a panic (in Go's order), goexit, exception.
+// defer{f} runs f at the end of the enclosing block: on the normal way out, on a panic (in Go's order),
+// goexit, exception.
 template <class F>
 class defer {
  public:
@@ -213,8 +240,8 @@ class frame {
     detail::check_deferred<F>();
     add<false>([f = std::move(f)](const panic_info*) mutable { (void)f(); });
   }
-  // recover adds a handler that is called when a panic or an exception reaches it. Its result, if it has one, becomes
-  // func's; else func returns R{}.
+  // recover adds a handler that is called when a panic or an exception reaches it. Its result, if it has one,
+  // becomes func's; else func returns R{}.
   template <class H>
   void recover(H h) {
     static_assert(std::invocable<H&, const panic_info&>,
@@ -304,7 +331,8 @@ R func(F&& f) {
         fr.out_.emplace(f(fr));
       }
     };
-    detail::run_frame(&fr.core_, [](void* p) { (*static_cast<decltype(body)*>(p))(); }, &body);
+    detail::run_frame(
+        &fr.core_, [](void* p) { (*static_cast<decltype(body)*>(p))(); }, &body);
     if constexpr (!std::is_void_v<R>) {
       if (!fr.out_) {
         if constexpr (std::default_initializable<R>) {
@@ -337,7 +365,8 @@ struct caught<result<T>> {
 };
 }  // namespace detail
 
-// catch_panic turns a panic or exception of f into an error: f() -> T gives result<T>, void and error give error.
+// catch_panic turns a panic or exception of f into an error: f() -> T gives result<T>, void and error give
+// error.
 template <std::invocable F>
 auto catch_panic(F&& f) -> typename detail::caught<std::invoke_result_t<F>>::type {
   using X = std::invoke_result_t<F>;

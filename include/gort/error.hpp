@@ -4,11 +4,11 @@
 //   gort::error e = save(file);            if (e) return e.wrap("save");           // true: there IS an error
 //   gort::result<conn> c = dial(addr);     if (!c) return c.error();   use(*c);
 //
-// An error is one pointer to an immutable, reference-counted description; the default is nil, "no error". Copies are cheap
-// and may be shared by any goroutines and threads. Wrapping adds words in front ("dial: connection refused"); is(), as<T>()
-// and code() look through the wrapping.
-// Works with -fno-exceptions and -fno-rtti. Out of memory: std::bad_alloc, or a fatal error where the library was built
-// without exceptions; constructing from a code never fails.
+// An error is one pointer to an immutable, reference-counted description; the default is nil, "no error".
+// Copies are cheap and may be shared by any goroutines and threads. Wrapping adds words in front ("dial:
+// connection refused"); is(), as<T>() and code() look through the wrapping.
+// Works with -fno-exceptions and -fno-rtti. Out of memory: std::bad_alloc, or a fatal error where the library
+// was built without exceptions; constructing from a code never fails.
 #pragma once
 #include <gort/config.hpp>
 #include <optional>
@@ -23,7 +23,9 @@ inline namespace GORT_ABI {
 enum class errc { canceled = 1, deadline_exceeded, closed, eof, no_route, bad_address };
 
 [[nodiscard]] GORT_API const std::error_category& category() noexcept;
-[[nodiscard]] inline std::error_code make_error_code(errc e) noexcept { return {static_cast<int>(e), category()}; }
+[[nodiscard]] inline std::error_code make_error_code(errc e) noexcept {
+  return {static_cast<int>(e), category()};
+}
 
 }  // namespace GORT_ABI
 }  // namespace gort
@@ -51,9 +53,13 @@ struct payload_ops {
 template <class T>
 std::string describe_payload(const void* p) {
   const T& v = *static_cast<const T*>(p);
-  if constexpr (requires { { v.message() } -> std::convertible_to<std::string>; }) {
+  if constexpr (requires {
+                  { v.message() } -> std::convertible_to<std::string>;
+                }) {
     return v.message();
-  } else if constexpr (requires { { v.what() } -> std::convertible_to<std::string>; }) {
+  } else if constexpr (requires {
+                         { v.what() } -> std::convertible_to<std::string>;
+                       }) {
     return v.what();
   } else if constexpr (std::convertible_to<const T&, std::string_view>) {
     return std::string(std::string_view(v));
@@ -62,7 +68,8 @@ std::string describe_payload(const void* p) {
   }
 }
 template <class T>
-inline constexpr payload_ops ops_of = {type_tag<T>, describe_payload<T>, [](void* p) { delete static_cast<T*>(p); }};
+inline constexpr payload_ops ops_of = {type_tag<T>, describe_payload<T>,
+                                       [](void* p) { delete static_cast<T*>(p); }};
 }  // namespace detail
 
 class [[nodiscard]] GORT_API error {
@@ -70,8 +77,8 @@ class [[nodiscard]] GORT_API error {
   constexpr error() noexcept = default;
   error(std::error_code ec) noexcept;  // a code of value 0 is nil
   template <class E>
-    requires(std::is_error_code_enum_v<E>)
-  error(E e) noexcept : error(make_error_code(e)) {}
+  requires(std::is_error_code_enum_v<E>) error(E e)
+  noexcept : error(make_error_code(e)) {}
   explicit error(std::string_view text);
   error(const error& o) noexcept : p_(o.p_) {
     if (p_ != nullptr) retain(p_);
@@ -93,8 +100,8 @@ class [[nodiscard]] GORT_API error {
   explicit operator bool() const noexcept { return p_ != nullptr; }
   // message is everything, outermost words first; "" for nil.
   [[nodiscard]] std::string message() const;
-  // code is the first code found from the outside in. nil: a default error_code. An error without any code has one of
-  // category() that equals nothing else.
+  // code is the first code found from the outside in. nil: a default error_code. An error without any code
+  // has one of category() that equals nothing else.
   [[nodiscard]] std::error_code code() const noexcept;
   // wrap puts words in front: "what: message". Wrapping nil gives nil.
   [[nodiscard]] error wrap(std::string_view what) const;
@@ -171,8 +178,7 @@ class [[nodiscard]] result {
     if (!e_) detail::bad_result(false);  // neither value nor error
   }
   template <class E>
-    requires(std::is_error_code_enum_v<E>)
-  result(E e) : e_(e) {}
+  requires(std::is_error_code_enum_v<E>) result(E e) : e_(e) {}
 
   explicit operator bool() const noexcept { return v_.has_value(); }
   bool has_value() const noexcept { return v_.has_value(); }

@@ -74,7 +74,8 @@ error dump_goroutines(int fd) {
   FdSink sink{fd};
   rt::dumpStacks(FdSink::write, &sink, rt::callerRegs(), true);
   if (sink.error == 0) return {};
-  return error(std::error_code(static_cast<int>(-sink.error), std::system_category())).wrap("dump_goroutines");
+  return error(std::error_code(static_cast<int>(-sink.error), std::system_category()))
+      .wrap("dump_goroutines");
 }
 
 error set_traceback(std::string_view level) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bodies of gort::error; contracts in include/gort/error.hpp.
-// Ownership:  an error_rep is immutable after its constructor and owned by its reference count; the codes of Gort itself
+// Ownership:  an error_rep is immutable after its constructor and owned by its reference count; the codes of
+// Gort itself
 //             have immortal ones (kStatic), so cancelling a context never allocates.
 // Ordering:   retain relaxed, release acq_rel: the last owner sees everything the others did.
 #include <gort/defer.hpp>
@@ -21,12 +22,18 @@ constexpr int kNoCode = 255;  // code() of an error that has only words
 
 const char* errc_text(int value) {
   switch (static_cast<errc>(value)) {
-    case errc::canceled: return "context canceled";
-    case errc::deadline_exceeded: return "context deadline exceeded";
-    case errc::closed: return "use of closed object";
-    case errc::eof: return "EOF";
-    case errc::no_route: return "no route to host";
-    case errc::bad_address: return "bad address";
+    case errc::canceled:
+      return "context canceled";
+    case errc::deadline_exceeded:
+      return "context deadline exceeded";
+    case errc::closed:
+      return "use of closed object";
+    case errc::eof:
+      return "EOF";
+    case errc::no_route:
+      return "no route to host";
+    case errc::bad_address:
+      return "bad address";
   }
   return "error";
 }
@@ -38,11 +45,16 @@ class Category final : public std::error_category {
   std::string message(int value) const override { return errc_text(value); }
   std::error_condition default_error_condition(int value) const noexcept override {
     switch (static_cast<errc>(value)) {
-      case errc::canceled: return std::errc::operation_canceled;
-      case errc::deadline_exceeded: return std::errc::timed_out;
-      case errc::no_route: return std::errc::host_unreachable;
-      case errc::bad_address: return std::errc::invalid_argument;
-      default: return {value, *this};
+      case errc::canceled:
+        return std::errc::operation_canceled;
+      case errc::deadline_exceeded:
+        return std::errc::timed_out;
+      case errc::no_route:
+        return std::errc::host_unreachable;
+      case errc::bad_address:
+        return std::errc::invalid_argument;
+      default:
+        return {value, *this};
     }
   }
 };
@@ -73,12 +85,12 @@ struct error_rep {
   const Kind kind;
   const bool immortal;
   // by kind
-  std::error_code code;             // code
-  std::string text;                 // text, wrap
-  void* value = nullptr;            // payload
+  std::error_code code;   // code
+  std::string text;       // text, wrap
+  void* value = nullptr;  // payload
   const payload_ops* ops = nullptr;
-  error_rep* a = nullptr;           // wrap, join: owned references
-  error_rep* b = nullptr;           // join
+  error_rep* a = nullptr;  // wrap, join: owned references
+  error_rep* b = nullptr;  // join
 };
 
 }  // namespace detail
@@ -117,9 +129,15 @@ bool first(const error_rep* p, const V& visit) {
 
 void append_message(const error_rep& p, std::string& out) {
   switch (p.kind) {
-    case Kind::code: out += p.code.message(); break;
-    case Kind::text: out += p.text; break;
-    case Kind::payload: out += p.ops->describe(p.value); break;
+    case Kind::code:
+      out += p.code.message();
+      break;
+    case Kind::text:
+      out += p.text;
+      break;
+    case Kind::payload:
+      out += p.ops->describe(p.value);
+      break;
     case Kind::wrap:
       out += p.text;
       out += ": ";
@@ -217,7 +235,8 @@ error error::unwrap() const noexcept {
 bool error::is(const error& target) const noexcept {
   if (target.p_ == nullptr || p_ == nullptr) return p_ == target.p_;
   return first(p_, [&](const error_rep& r) {
-    return &r == target.p_ || (r.kind == Kind::code && target.p_->kind == Kind::code && r.code == target.p_->code);
+    return &r == target.p_ ||
+           (r.kind == Kind::code && target.p_->kind == Kind::code && r.code == target.p_->code);
   });
 }
 

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// The C++ half of panic: values, the exception that unwinds, func frames, std::terminate.   Core: src/lang/panic.hpp.
-// docs/adr/0002-panic-unwind.md says why the unwinding is a thrown C++ type and not the platform's forced unwind.
+// The C++ half of panic: values, the exception that unwinds, func frames, std::terminate.
+// The core is src/lang/panic.hpp. docs/adr/0002-panic-unwind.md says why the unwinding is a thrown C++ type
+// and not the platform's forced unwind.
 //
 // Who catches what:
-//   run_frame        panic_unwind aimed at it: goes on with the rest of its list. Aimed elsewhere: passes. Any other
-//                    exception: goes to its calls and handlers as a panic, and on if nobody recovers.
-//   goroutine_root   panic_unwind aimed at the root only. Nothing else, so that the search for a handler of an ordinary
-//                    exception ends before anything is unwound: std::terminate then sees the stack of the throw.
+//   run_frame        panic_unwind aimed at it: goes on with the rest of its list. Aimed elsewhere: passes.
+//                    Any other exception: goes to its calls and handlers as a panic, and on if nobody
+//                    recovers.
+//   goroutine_root   panic_unwind aimed at the root only. Nothing else, so that the search for a handler of
+//   an
+//                    ordinary exception ends before anything is unwound: std::terminate then sees the stack
+//                    of the throw.
 //   catch (...)      of the user: must rethrow; ~panic_unwind finds out.
 #include <cxxabi.h>
 #include <gort/defer.hpp>
@@ -29,7 +33,8 @@ inline namespace GORT_ABI {
 
 namespace {
 
-static_assert(sizeof(detail::defer_node) == sizeof(rt::Defer) && sizeof(detail::frame_call) == sizeof(rt::FrameCall) &&
+static_assert(sizeof(detail::defer_node) == sizeof(rt::Defer) &&
+              sizeof(detail::frame_call) == sizeof(rt::FrameCall) &&
               sizeof(detail::frame_core) == sizeof(rt::FuncFrame) && sizeof(panic_info) == sizeof(void*));
 static_assert(offsetof(detail::frame_core, top) == offsetof(rt::FuncFrame, top) &&
               offsetof(detail::frame_core, closed) == offsetof(rt::FuncFrame, closed));
@@ -52,10 +57,14 @@ void write(rt::Printer& w, std::string_view s) { rt::printindented(w, s.data(), 
 
 std::int64_t signed_of(const void* v, unsigned size) {
   switch (size) {
-    case 1: return *static_cast<const std::int8_t*>(v);
-    case 2: return *static_cast<const std::int16_t*>(v);
-    case 4: return *static_cast<const std::int32_t*>(v);
-    default: return *static_cast<const std::int64_t*>(v);
+    case 1:
+      return *static_cast<const std::int8_t*>(v);
+    case 2:
+      return *static_cast<const std::int16_t*>(v);
+    case 4:
+      return *static_cast<const std::int32_t*>(v);
+    default:
+      return *static_cast<const std::int64_t*>(v);
   }
 }
 
@@ -67,15 +76,24 @@ std::uint64_t unsigned_of(const void* v, unsigned size) {
 
 void print_plain(const detail::value_ops& ops, const void* v, rt::Printer& w) {
   switch (ops.kind) {
-    case detail::value_kind::boolean: w << (unsigned_of(v, 1) != 0); break;
-    case detail::value_kind::character: w << static_cast<int>(signed_of(v, 1)); break;  // as Go prints a byte
-    case detail::value_kind::signed_int: w << signed_of(v, ops.size); break;
-    case detail::value_kind::unsigned_int: w << unsigned_of(v, ops.size); break;
+    case detail::value_kind::boolean:
+      w << (unsigned_of(v, 1) != 0);
+      break;
+    case detail::value_kind::character:
+      w << static_cast<int>(signed_of(v, 1));
+      break;  // as Go prints a byte
+    case detail::value_kind::signed_int:
+      w << signed_of(v, ops.size);
+      break;
+    case detail::value_kind::unsigned_int:
+      w << unsigned_of(v, ops.size);
+      break;
     case detail::value_kind::floating:
       rt::printfloat(w, ops.size == sizeof(float) ? static_cast<double>(*static_cast<const float*>(v))
                                                   : *static_cast<const double*>(v));
       break;
-    case detail::value_kind::opaque: break;
+    case detail::value_kind::opaque:
+      break;
   }
 }
 
@@ -110,7 +128,9 @@ void print_value(const rt::Panic& p, rt::Printer& w) {
   }
 }
 
-void print_error(const rt::Panic& p, rt::Printer& w) { write(w, static_cast<const error*>(p.value)->message()); }
+void print_error(const rt::Panic& p, rt::Printer& w) {
+  write(w, static_cast<const error*>(p.value)->message());
+}
 
 // ---- exceptions
 
@@ -118,7 +138,8 @@ const std::exception_ptr& exception_of(const rt::Panic& p) {
   return *static_cast<const std::exception_ptr*>(p.exception);
 }
 
-// describe_exception gives what() or the value of simple types; `type` is set when the text does not name it already.
+// describe_exception gives what() or the value of simple types; `type` is set when the text does not name it
+// already.
 std::string describe_exception(const std::exception_ptr& e, std::string* type) {
   try {
     std::rethrow_exception(e);
@@ -365,14 +386,16 @@ void goroutine_root(void (*fn)(void*), void* arg) {
     fn(arg);
     return;
   } catch (panic_unwind& u) {
-    if (!panic_unwind::access::arrive(u, nullptr)) die("a panic's unwinding outlived the gort::func it was aimed at");
+    if (!panic_unwind::access::arrive(u, nullptr))
+      die("a panic's unwinding outlived the gort::func it was aimed at");
   }
   rt::goexit0m();  // not a return: the main goroutine's end would end the process
 }
 
 namespace {
 
-// on_terminate is std::terminate on a goroutine. The stack is that of the throw, or of the noexcept function in the way.
+// on_terminate is std::terminate on a goroutine. The stack is that of the throw, or of the noexcept function
+// in the way.
 void on_terminate() {
   rt::G* gp = rt::getg();
   if (gp == nullptr || gp->foreign || gp->m == nullptr || gp == gp->m->g0) {
@@ -390,7 +413,9 @@ void on_terminate() {
       std::rethrow_exception(e);
     } catch (panic_unwind& u) {
       text = panic_unwind::access::text(u);
-      die("panic cannot unwind: a noexcept function, a destructor or foreign code is in the way\nthe panic was: " + text);
+      die("panic cannot unwind: a noexcept function, a destructor or foreign code is in the way\nthe panic "
+          "was: " +
+          text);
     }
   }
   rt::Panic p;

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // The short way of unwinding a recovered panic.
-// The platform's unwinder asks every frame twice (search, then clean up). Most panics are raised in functions that have
-// nothing to say: no destructors, no catch, no noexcept at the point of their call. Then our own unwinder, which keeps its
-// rules in a table, finds the registers of run_frame behind its call of the body, and we continue there as if the body had
-// returned. Where a single frame has a landing pad, or nothing is known about it, the exception is thrown.
+// The platform's unwinder asks every frame twice (search, then clean up). Most panics are raised in functions
+// that have nothing to say: no destructors, no catch, no noexcept at the point of their call. Then our own
+// unwinder, which keeps its rules in a table, finds the registers of run_frame behind its call of the body,
+// and we continue there as if the body had returned. Where a single frame has a landing pad, or nothing is
+// known about it, the exception is thrown.
 //
-// Cache:      return address -> does its frame have anything to do? One word an entry: address, a tag of the module that the
-//             loader had there (a function may be unloaded and another mapped in its place), the answer. Relaxed: a word
-//             is right or does not match.
-// Facts from: the language-specific data of the frame (call-site table of the C++ ABI), asked once through libgcc.
+// Cache:      return address -> does its frame have anything to do? One word an entry: address, a tag of the
+//             module that the loader had there (a function may be unloaded and another mapped in its place),
+//             the answer. Relaxed: a word is right or does not match.
+// Facts from: the language-specific data of the frame (call-site table of the C++ ABI), asked once through
+//             libgcc.
 // Not under sanitizers: they keep books about frames that are left.
 #include <gort/defer.hpp>
 #include <unwind.h>
@@ -70,7 +72,8 @@ constexpr unsigned kOmit = 0xff, kUdata4 = 0x03, kUleb = 0x01;
 
 std::uint64_t encoded(rt::Cursor& c, unsigned enc) { return enc == kUdata4 ? c.u32() : c.uleb(); }
 
-// has_landing_pad says whether something would run in the frame whose call returns to pc. Unknown forms count as yes.
+// has_landing_pad says whether something would run in the frame whose call returns to pc. Unknown forms count
+// as yes.
 bool has_landing_pad(const void* lsda, rt::uintptr function, rt::uintptr pc) {
   const auto* p = static_cast<const rt::uint8*>(lsda);
   constexpr std::size_t kHeader = 32;
@@ -115,7 +118,8 @@ _Unwind_Reason_Code learn_frame(_Unwind_Context* ctx, void* arg) {
 
 GORT_NOINLINE void learn() {
   if (ownHi.load(rt::Order::relaxed) == 0) {
-    if (const rt::Module* m = rt::findModule(reinterpret_cast<rt::uintptr>(&detail::run_frame)); m != nullptr) {
+    if (const rt::Module* m = rt::findModule(reinterpret_cast<rt::uintptr>(&detail::run_frame));
+        m != nullptr) {
       ownLo.store(m->map.lo, rt::Order::relaxed);
       ownHi.store(m->map.hi, rt::Order::relaxed);
     }
@@ -148,8 +152,9 @@ FrameKind find_target(rt::Regs& r, const rt::FuncFrame& target, const rt::StackB
       "movq %c[sp](%0), %%rsp\n\t"
       "jmp *%%rdx"
       :
-      : "a"(&r), [sp] "i"(offsetof(rt::Regs, sp)), [bp] "i"(offsetof(rt::Regs, bp)), [bx] "i"(offsetof(rt::Regs, rbx)),
-        [r12] "i"(offsetof(rt::Regs, r12)), [r13] "i"(offsetof(rt::Regs, r13)), [r14] "i"(offsetof(rt::Regs, r14)),
+      : "a"(&r), [sp] "i"(offsetof(rt::Regs, sp)), [bp] "i"(offsetof(rt::Regs, bp)),
+        [bx] "i"(offsetof(rt::Regs, rbx)), [r12] "i"(offsetof(rt::Regs, r12)),
+        [r13] "i"(offsetof(rt::Regs, r13)), [r14] "i"(offsetof(rt::Regs, r14)),
         [r15] "i"(offsetof(rt::Regs, r15)), [pc] "i"(offsetof(rt::Regs, pc))
       : "memory");
   __builtin_unreachable();

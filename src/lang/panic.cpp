@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // panic, defer, recover, goexit; essay in panic.hpp.
-// Ordering: none; everything here belongs to the running goroutine, which may change threads inside any deferred call:
-// the G pointer is kept, getg()->m never.
+// Ordering: none; everything here belongs to the running goroutine, which may change threads inside any
+// deferred call: the G pointer is kept, getg()->m never.
 #include "lang/panic.hpp"
 
 #include "base/check.hpp"
@@ -18,13 +18,13 @@ void deferMarker(void*) { throw_("defer marker called"); }
 
 namespace {
 
-// callDeferred is the frame that gorecover looks for: exactly one of it stands between a panic and its deferred call.
+// callDeferred is the frame that gorecover looks for: exactly one of it stands between a panic and its
+// deferred call.
 GORT_NOINLINE void callDeferred(Panic* p, void (*fn)(void*), void* arg) {
   p->callFrame = reinterpret_cast<uintptr>(__builtin_frame_address(0));
   fn(arg);
   p->callFrame = 0;
 }
-
 
 GORT_NOINLINE void callFrameOp(Panic* p, FrameCall* c) {
   p->callFrame = reinterpret_cast<uintptr>(__builtin_frame_address(0));
@@ -210,8 +210,8 @@ void goexit() {
   if (gp->foreign) fatal("gort::goexit on a thread that is not a goroutine");
   Panic p;
   p.goexit = true;
-  // A deferred call that panics and is recovered deeper than here comes back; one recovered in an older frame ends this
-  // goexit, and that frame starts a new one (goexitAfter).
+  // A deferred call that panics and is recovered deeper than here comes back; one recovered in an older frame
+  // ends this goexit, and that frame starts a new one (goexitAfter).
   (void)runDefers(p);
   gp->panic_ = nullptr;
   p.target = nullptr;
@@ -224,8 +224,8 @@ const Panic* gorecover(Regs r) {
   if (gp == nullptr) return nullptr;
   Panic* p = gp->panic_;
   if (p == nullptr || p->goexit || p->recovered || p->callFrame == 0) return nullptr;
-  // r: the function that called recover, which is the deferred function itself or, not inlined, one call below the thunk
-  // that the runtime calls. So callDeferred is its caller's or that one's caller.
+  // r: the function that called recover, which is the deferred function itself or, not inlined, one call
+  // below the thunk that the runtime calls. So callDeferred is its caller's or that one's caller.
   const StackBounds stack{gp->stack.lo, gp->stack.hi};
   bool direct = false;
   for (int depth = 0; depth < 2 && !direct; ++depth) {
@@ -243,8 +243,8 @@ const Panic* gorecover(Regs r) {
 namespace {
 
 bool sameValue(const Panic& a, const Panic& b) {
-  return !a.goexit && !b.goexit && a.text == b.text && a.textLen == b.textLen && a.value == b.value && a.tag == b.tag &&
-         a.exception == b.exception;
+  return !a.goexit && !b.goexit && a.text == b.text && a.textLen == b.textLen && a.value == b.value &&
+         a.tag == b.tag && a.exception == b.exception;
 }
 
 // preprintpanics marks panics that were recovered and raised again, so that each value is printed once.
@@ -310,7 +310,8 @@ void printfloat(Printer& w, double v) {
   w.fixed(scaled, 6);
   w << 'e' << (exponent < 0 ? '-' : '+');
   const unsigned e = static_cast<unsigned>(exponent < 0 ? -exponent : exponent);
-  w << static_cast<char>('0' + e / 100) << static_cast<char>('0' + e / 10 % 10) << static_cast<char>('0' + e % 10);
+  w << static_cast<char>('0' + e / 100) << static_cast<char>('0' + e / 10 % 10)
+    << static_cast<char>('0' + e % 10);
 }
 
 }  // namespace gort::rt

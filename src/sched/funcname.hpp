@@ -6,8 +6,9 @@
 
 namespace gort::rt {
 
-// funcName writes the readable form of a symbol (mangled, or plain as from C) into buf, always terminated, and returns its
-// length. The inline namespace of the public API is left out. What cannot be read is copied as it stands.
+// funcName writes the readable form of a symbol (mangled, or plain as from C) into buf, always terminated,
+// and returns its length. The inline namespace of the public API is left out. What cannot be read is copied
+// as it stands.
 std::size_t funcName(const char* symbol, char* buf, std::size_t cap);
 // typeName is the same for the mangled name of a type (type_info::name()).
 std::size_t typeName(const char* symbol, char* buf, std::size_t cap);

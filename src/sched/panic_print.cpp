@@ -17,8 +17,8 @@ namespace {
 constexpr unsigned kInnerFrames = 50, kOuterFrames = 50;
 constexpr std::size_t kNameBytes = 400;
 
-constinit Atomic<uint32> paniclk{0};       // print lock; a plain spin-and-sleep word, usable in signal handlers
-constinit Atomic<int32> panicking{0};      // threads that are reporting
+constinit Atomic<uint32> paniclk{0};   // print lock; a plain spin-and-sleep word, usable in signal handlers
+constinit Atomic<int32> panicking{0};  // threads that are reporting
 constinit Atomic<int32> dyingWithoutM{0};  // M::dying for threads that have none
 
 bool startsWith(const char* s, const char* prefix) {
@@ -37,15 +37,24 @@ bool contains(const char* s, const char* what) {
 
 const char* statusString(GStatus s) {
   switch (s) {
-    case GStatus::Gidle: return "idle";
-    case GStatus::Grunnable: return "runnable";
-    case GStatus::Grunning: return "running";
-    case GStatus::Gsyscall: return "syscall";
-    case GStatus::Gwaiting: return "waiting";
-    case GStatus::Gdead: return "dead";
-    case GStatus::Gcopystack: return "copystack";
-    case GStatus::Gpreempted: return "preempted";
-    default: return "???";
+    case GStatus::Gidle:
+      return "idle";
+    case GStatus::Grunnable:
+      return "runnable";
+    case GStatus::Grunning:
+      return "running";
+    case GStatus::Gsyscall:
+      return "syscall";
+    case GStatus::Gwaiting:
+      return "waiting";
+    case GStatus::Gdead:
+      return "dead";
+    case GStatus::Gcopystack:
+      return "copystack";
+    case GStatus::Gpreempted:
+      return "preempted";
+    default:
+      return "???";
   }
 }
 
@@ -60,8 +69,9 @@ void lockPrint() {
 
 bool isHiddenG(const G* gp, const TraceLevel& t) { return gp->systemGoroutine && t.level < 2; }
 
-// regsOf gives where a goroutine that does not run will continue. Note [Saved registers]: the switch frame at sched.sp is
-// fpstate, rbp, pc; above it lies the red zone of the function that switched (arch/amd64/asm_amd64.S).
+// regsOf gives where a goroutine that does not run will continue. Note [Saved registers]: the switch frame at
+// sched.sp is fpstate, rbp, pc; above it lies the red zone of the function that switched
+// (arch/amd64/asm_amd64.S).
 bool regsOf(const G* gp, Regs& r) {
   constexpr uintptr kFrame = 24, kRedZone = 128;
   r.valid = 1u << Regs::kBp | 1u << Regs::kSp | 1u << Regs::kPc;
@@ -74,7 +84,8 @@ bool regsOf(const G* gp, Regs& r) {
   }
   const uintptr sp = gp->sched.sp;
   if (sp == 0 || sp < gp->stack.lo || sp + kFrame > gp->stack.hi) return false;
-  r.bp = reinterpret_cast<const uintptr*>(sp)[1];  // SAFETY: inside the goroutine's own stack, which is never unmapped
+  r.bp = reinterpret_cast<const uintptr*>(
+      sp)[1];  // SAFETY: inside the goroutine's own stack, which is never unmapped
   r.pc = gp->sched.pc;
   r.sp = sp + kFrame + kRedZone;
   r.exact = true;
@@ -264,11 +275,29 @@ void goroutineheader(Printer& w, const G* gp, const TraceLevel& t) {
 
 bool frameHidden(const char* name) {
   static constexpr const char* kPrefixes[] = {
-      "gort::rt::",       "gort::detail::",       "gort::(anonymous", "gort::swallowed",      "gort::run<",
-      "gort::go<",        "gort::func<",          "gort::block_on<",  "gort::panic_unwind::", "gort_",
-      "std::__",          "std::invoke",          "std::apply",       "std::terminate",       "std::rethrow_exception",
-      "__cxa_",           "__cxxabiv1::",         "__gxx_",           "__gnu_cxx::",          "_Unwind_",
-      "__libc_start",     "__clang_call_terminate",
+      "gort::frame<",
+      "gort::rt::",
+      "gort::detail::",
+      "gort::(anonymous",
+      "gort::swallowed",
+      "gort::run<",
+      "gort::go<",
+      "gort::func<",
+      "gort::block_on<",
+      "gort::panic_unwind::",
+      "gort_",
+      "std::__",
+      "std::invoke",
+      "std::apply",
+      "std::terminate",
+      "std::rethrow_exception",
+      "__cxa_",
+      "__cxxabiv1::",
+      "__gxx_",
+      "__gnu_cxx::",
+      "_Unwind_",
+      "__libc_start",
+      "__clang_call_terminate",
   };
   for (const char* p : kPrefixes) {
     if (startsWith(name, p)) return true;
@@ -278,15 +307,27 @@ bool frameHidden(const char* name) {
 
 namespace {
 
-// isPanicEntry: the public function that raised; where it stands first, the interesting frame is the next one.
-bool isPanicEntry(const char* name) { return startsWith(name, "gort::panic") || startsWith(name, "gort::goexit"); }
+// isPanicEntry: the public function that raised; where it stands first, the interesting frame is the next
+// one.
+bool isPanicEntry(const char* name) {
+  return startsWith(name, "gort::panic") || startsWith(name, "gort::goexit");
+}
 
 // isPlumbing: unnamed functions of the library itself, which inlined frames show without their scope.
 bool isPlumbing(const Frame& f, const char* name) {
-  if (f.file == nullptr || !(startsWith(name, "operator()") || startsWith(name, "_FUN") || contains(name, "{lambda}"))) {
+  if (f.file == nullptr ||
+      !(startsWith(name, "operator()") || startsWith(name, "_FUN") || contains(name, "{lambda}"))) {
     return false;
   }
   return contains(f.file, "include/gort/") || contains(f.file, "src/api/");
+}
+
+// isUnnamedLibrary: an address in the stripped C++ library or unwinder, between a throw and our handler.
+bool isUnnamedLibrary(const Frame& f, uintptr pc) {
+  if (f.func != nullptr) return false;
+  const char* module = moduleName(pc);
+  return module != nullptr && (contains(module, "/libstdc++.so") || contains(module, "/libgcc_s.so") ||
+                               contains(module, "/libc++abi.so") || contains(module, "/libunwind.so"));
 }
 
 void printFrame(Printer& w, const Frame& f, const char* name, uintptr pc) {
@@ -312,7 +353,7 @@ unsigned printPc(Printer& w, uintptr pc, const TraceLevel& t, bool nothingYet) {
     name[0] = 0;
     if (frames[i].func != nullptr) funcName(frames[i].func, name, sizeof name);
     if (t.level < 2) {
-      if (frameHidden(name) || isPlumbing(frames[i], name)) continue;
+      if (frameHidden(name) || isPlumbing(frames[i], name) || isUnnamedLibrary(frames[i], pc)) continue;
       if (nothingYet && shown == 0 && isPanicEntry(name)) continue;
     }
     printFrame(w, frames[i], name, pc);
@@ -345,7 +386,8 @@ unsigned traceback(Printer& w, const Regs& start, const StackBounds& stack, cons
   }
   const unsigned kept = outer.n < kOuterFrames ? outer.n : kOuterFrames;
   if (outer.n > kept) w << "..." << outer.n - kept << " frames elided...\n";
-  for (unsigned i = outer.n - kept; i < outer.n; ++i) shown += printPc(w, outer.pc[i % kOuterFrames], t, false);
+  for (unsigned i = outer.n - kept; i < outer.n; ++i)
+    shown += printPc(w, outer.pc[i % kOuterFrames], t, false);
   return shown;
 }
 
@@ -368,7 +410,8 @@ bool callSite(Regs r, const StackBounds& stack, CallSite& out) {
 
 namespace {
 
-// goStatement finds the user's function around gopc: the innermost frame that is not the library's. False: none.
+// goStatement finds the user's function around gopc: the innermost frame that is not the library's. False:
+// none.
 bool goStatement(uintptr gopc, Frame& out, char* name, std::size_t cap) {
   constexpr unsigned kMaxInlined = 24;
   Frame frames[kMaxInlined];

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Crash signals; policy in signal_unix.hpp.
-// Everything in the handler runs on the alternate stack (our Ms) or on the interrupted one (foreign threads), with the
-// signal blocked. It takes only the print lock, allocates nothing and trusts the pair (g, stack pointer) only when the
-// pointer lies inside g's stack: between the two stores of a switch it does not (arch/amd64/asm_amd64.S).
+// Everything in the handler runs on the alternate stack (our Ms) or on the interrupted one (foreign threads),
+// with the signal blocked. It takes only the print lock, allocates nothing and trusts the pair (g, stack
+// pointer) only when the pointer lies inside g's stack: between the two stores of a switch it does not
+// (arch/amd64/asm_amd64.S).
 #include "sched/signal_unix.hpp"
 
 #include <sys/auxv.h>
@@ -23,8 +24,9 @@ namespace gort::rt {
 
 namespace {
 
-constexpr std::size_t kHandlerBytes = std::size_t{96} << 10;  // what reports need, on top of the kernel's own frame
-constexpr std::size_t kMinSigFrame = 2048;                    // kernels that do not tell
+constexpr std::size_t kHandlerBytes = std::size_t{96}
+                                      << 10;  // what reports need, on top of the kernel's own frame
+constexpr std::size_t kMinSigFrame = 2048;    // kernels that do not tell
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr bool kSanitized = true;
@@ -44,18 +46,22 @@ struct SigTabEntry {
   bool fault;  // ends by the signal itself; else exit status 2
 };
 constexpr SigTabEntry kSigTable[] = {
-    {SIGSEGV, "SIGSEGV: segmentation violation", true}, {SIGBUS, "SIGBUS: bus error", true},
-    {SIGFPE, "SIGFPE: floating-point exception", true}, {SIGILL, "SIGILL: illegal instruction", true},
-    {SIGABRT, "SIGABRT: abort", true},                  {SIGQUIT, "SIGQUIT: quit", false},
+    {SIGSEGV, "SIGSEGV: segmentation violation", true},
+    {SIGBUS, "SIGBUS: bus error", true},
+    {SIGFPE, "SIGFPE: floating-point exception", true},
+    {SIGILL, "SIGILL: illegal instruction", true},
+    {SIGABRT, "SIGABRT: abort", true},
+    {SIGQUIT, "SIGQUIT: quit", false},
 };
 constexpr unsigned kSignals = sizeof kSigTable / sizeof kSigTable[0];
 
-constinit struct sigaction fwdSig[kSignals]{};  // dispositions before ours; by initsig, read by handlers
+constinit struct sigaction fwdSig[kSignals] {};  // dispositions before ours; by initsig, read by handlers
 constinit bool installed = false;
-constinit sigset_t bootMask{};   // of the thread that booted; by initsig
+constinit sigset_t bootMask{};  // of the thread that booted; by initsig
 
-// minitSignalMask lets signals in again: threads are made with all of them blocked. Under run() an M has the mask of the
-// thread that called it; in a library the host's signals stay away from our threads. A blocked fault kills without a word.
+// minitSignalMask lets signals in again: threads are made with all of them blocked. Under run() an M has the
+// mask of the thread that called it; in a library the host's signals stay away from our threads. A blocked
+// fault kills without a word.
 void minitSignalMask() {
   if (installed) os::setSignalMask(&bootMask);
   for (const SigTabEntry& e : kSigTable) {
@@ -63,7 +69,8 @@ void minitSignalMask() {
   }
 }
 
-// sigFetchG finds the goroutine that was interrupted; nullptr: none (a foreign thread, or half-way in a switch).
+// sigFetchG finds the goroutine that was interrupted; nullptr: none (a foreign thread, or half-way in a
+// switch).
 G* sigFetchG(const Regs& r) {
   G* gp = getg();
   if (gp == nullptr) return nullptr;
@@ -89,7 +96,8 @@ void stackOverflow(const G* gp, const Regs& r) {
 void faultReport(const SigTabEntry& e, const siginfo_t* info, const Regs& r, G* gp) {
   if (!startpanic()) return;
   const bool hasAddr = e.sig == SIGSEGV || e.sig == SIGBUS;
-  if (gp != nullptr && gp->m != nullptr && gp == gp->m->g0) gp->m->throwing = static_cast<int32>(Throwing::runtime);
+  if (gp != nullptr && gp->m != nullptr && gp == gp->m->g0)
+    gp->m->throwing = static_cast<int32>(Throwing::runtime);
   {
     Printer w;
     if (hasAddr) w << "unexpected fault address " << info->si_addr << "\nfatal error: fault\n";
@@ -106,8 +114,9 @@ void quitReport(const SigTabEntry& e, const siginfo_t* info, const Regs& r, G* g
   if (!startpanic()) os::exit(2);
   {
     Printer w;
-    w << e.name << "\nPC=" << Hex{r.pc} << " m=" << (gp != nullptr && gp->m != nullptr ? gp->m->id : int64{-1})
-      << " sigcode=" << info->si_code << '\n';
+    w << e.name << "\nPC=" << Hex{r.pc}
+      << " m=" << (gp != nullptr && gp->m != nullptr ? gp->m->id : int64{-1}) << " sigcode=" << info->si_code
+      << '\n';
   }
   printAllStacks(r, gp);
   endpanic(traceLevel().crash);
@@ -126,10 +135,11 @@ void sighandler(int sig, siginfo_t* info, void* uctx) {
     return;
   }
   const auto old = fwdSig[i];
-  const bool hadHandler = (old.sa_flags & SA_SIGINFO) != 0 || (old.sa_handler != SIG_DFL && old.sa_handler != SIG_IGN);
+  const bool hadHandler =
+      (old.sa_flags & SA_SIGINFO) != 0 || (old.sa_handler != SIG_DFL && old.sa_handler != SIG_IGN);
   if (!(kSanitized && hadHandler)) faultReport(e, info, r, gp);
-  // Back to what was there before; the instruction faults again when the handler returns. A signal that was sent (kill,
-  // abort) is sent again.
+  // Back to what was there before; the instruction faults again when the handler returns. A signal that was
+  // sent (kill, abort) is sent again.
   if (hadHandler) {
     os::restoreAction(sig, &old);
   } else {

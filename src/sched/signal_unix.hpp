@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Crash signals.      (Go: signal_unix.go, signal_amd64.go)
-// Under run() the fault signals and SIGQUIT are Gort's: they print what happened and the goroutines' stacks. A fault is
-// not turned into a panic: the signal then takes its own course, so that a core file shows the place. As a library in
-// somebody else's program Gort leaves them all alone.
+// Under run() the fault signals and SIGQUIT are Gort's: they print what happened and the goroutines' stacks.
+// A fault is not turned into a panic: the signal then takes its own course, so that a core file shows the
+// place. As a library in somebody else's program Gort leaves them all alone.
 #pragma once
 #include "schema/runtime2.hpp"
 
 namespace gort::rt {
 
-// initsig installs the handlers (runMode) or gives back those it took. Runs on: the booting thread, any number of times.
+// initsig installs the handlers (runMode) or gives back those it took. Runs on: the booting thread, any
+// number of times.
 void initsig(bool runMode);
 // minitSignals gives the calling thread, which is mp's, an alternate signal stack and its signal mask.
 void minitSignals(M* mp);

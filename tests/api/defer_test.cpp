@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// defer, panic, recover, goexit as the Go specification has them ("Defer statements", "Handling panics"), and what C++ adds:
-// destructors, exceptions, catch. Origins of ideas: Go test/defer.go, recover.go, recover1-4.go, deferprint.go,
-// runtime/crash_test.go, runtime/defer_test.go.
+// defer, panic, recover, goexit as the Go specification has them ("Defer statements", "Handling panics"), and
+// what C++ adds: destructors, exceptions, catch. Origins of ideas: Go test/defer.go, recover.go,
+// recover1-4.go, deferprint.go, runtime/crash_test.go, runtime/defer_test.go.
 #include <gort/gort.hpp>
 #include <gtest/gtest.h>
 
@@ -404,7 +404,9 @@ TEST(Recover, IsNullWhenNotPanicking) {
   onGoroutine([] {
     EXPECT_EQ(gort::recover(), nullptr);
     const panic_info* seen = reinterpret_cast<const panic_info*>(1);
-    { gort::defer d{[&] { seen = gort::recover(); }}; }
+    {
+      gort::defer d{[&] { seen = gort::recover(); }};
+    }
     EXPECT_EQ(seen, nullptr);
   });
 }
@@ -470,9 +472,7 @@ TEST(Recover, InADeferOfANestedCallOfADeferredFunctionIsNull) {
     std::string text;
     gort::func([&](auto& fn) {
       fn.recover([&](const panic_info& p) { text = p.message(); });
-      fn.defer([&] {
-        gort::func([&](auto& in) { in.defer([&] { seen = gort::recover(); }); });
-      });
+      fn.defer([&] { gort::func([&](auto& in) { in.defer([&] { seen = gort::recover(); }); }); });
       gort::panic("x");
     });
     EXPECT_EQ(seen, nullptr);
@@ -718,12 +718,9 @@ TEST(Unwind, BadAllocAndFriendsAreOrdinaryExceptions) {
 
 TEST(Frame, TakesNoCallsOnceItHasBegunToEnd) {
   onGoroutine([] {
-    const std::string text = "gort::func: defer or recover on a frame that has begun to end, or from another goroutine";
-    EXPECT_EQ(recoveredText([] {
-                gort::func([](auto& fn) {
-                  fn.defer([&fn] { fn.defer([] {}); });
-                });
-              }),
+    const std::string text =
+        "gort::func: defer or recover on a frame that has begun to end, or from another goroutine";
+    EXPECT_EQ(recoveredText([] { gort::func([](auto& fn) { fn.defer([&fn] { fn.defer([] {}); }); }); }),
               text);
   });
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// gort::error and result<T>. Origins of ideas: Go errors/wrap_test.go, join_test.go, context (Canceled, DeadlineExceeded).
+// gort::error and result<T>. Origins of ideas: Go errors/wrap_test.go, join_test.go, context (Canceled,
+// DeadlineExceeded).
 #include <gort/error.hpp>
 #include <gtest/gtest.h>
 

@@ -6,9 +6,7 @@
 #include <gort/gort.hpp>
 
 #include <cstdlib>
-[[gnu::noinline]] void give_up() {
-  std::abort();
-}
+[[gnu::noinline]] void give_up() { std::abort(); }
 int main() {
   return gort::run([] { give_up(); });
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SKIP-IN: undefined (it reports the division itself)
 // SIGNAL: 8
-// STDERR: ^\[signal SIGFPE: floating-point exception code=0x1 addr=0x[0-9a-f]+ pc=0x[0-9a-f]+\]\n\ngoroutine 1 \[running\]:
+// STDERR: ^\[signal SIGFPE: floating-point exception code=0x1 addr=0x[0-9a-f]+ pc=0x[0-9a-f]+\]$
+// STDERR: ^goroutine 1 \[running\]:
 #include <gort/gort.hpp>
 
 [[gnu::noinline]] int divide(int a, int b) {

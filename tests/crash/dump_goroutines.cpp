@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// debug::dump_goroutines of a living process: the caller first, then the others in the order of their creation.
+// debug::dump_goroutines of a living process: the caller first, then the others in the order of their
+// creation.
 // EXIT: 0
 // STDOUT: \Agoroutine 1 \[running\]:\n
 // STDOUT: ^asker\(
 // STDOUT: \n\ngoroutine \d+ \[chan receive\] \{name: reaper\}:\n
 // STDOUT: ^waiter\(
-// STDOUT: ^created by 
+// STDOUT: ^created by
 // STDOUT-NOT: gort::rt::
 #include <gort/gort.hpp>
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// A C++ exception that leaves a goroutine is an unrecovered panic: what(), type, the trace from the throw, exit status 2.
-// Deferred functions run first, as for a panic.
+// A C++ exception that leaves a goroutine is an unrecovered panic: what(), type, the trace from the throw,
+// exit status 2. Deferred functions run first, as for a panic.
 // EXIT: 2
 // STDOUT: \Adeferred\n\Z
 // STDERR: \Apanic: no such file \(std::runtime_error\)\n\ngoroutine \d+ \[running\]:\n
 // STDERR: ^thrower\(
-// STDERR: ^created by 
+// STDERR: ^created by
 // STDERR-NOT: terminate called
 #include <gort/gort.hpp>
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A panic in a deferred function of a goexit is printed alone.   Origin: Go runtime/crash_test.go (GoexitInPanic).
+// A panic in a deferred function of a goexit is printed alone.   Origin: Go runtime/crash_test.go
+// (GoexitInPanic).
 // EXIT: 2
 // STDERR: \Apanic: second\n\ngoroutine 1
 #include <gort/gort.hpp>

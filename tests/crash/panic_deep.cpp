@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Of more than 100 frames the inner and the outer 50 are printed.   Origin: Go 1.21 release notes, traceback_test.go.
+// Of more than 100 frames the inner and the outer 50 are printed.   Origin: Go 1.21 release notes,
+// traceback_test.go.
 // EXIT: 2
 // STDERR: ^panic: deep$
 // STDERR: ^\.\.\.\d+ frames elided\.\.\.$

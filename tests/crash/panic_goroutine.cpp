@@ -2,7 +2,7 @@
 // The dump of a goroutine names who started it and where.
 // EXIT: 2
 // STDERR: \Apanic: boom\n\ngoroutine \d+ \[running\]:\n
-// STDERR: ^worker\(\.\.\.\)\n\t.*panic_goroutine\.cpp:\d+ 
+// STDERR: ^worker\(\.\.\.\)\n\t.*panic_goroutine\.cpp:\d+
 // STDERR: ^created by start\S* in goroutine 1\n\t.*panic_goroutine\.cpp:1\d
 #include <gort/gort.hpp>
 
@@ -11,4 +11,6 @@
   gort::go(worker);
   gort::select();
 }
-int main() { return gort::run([] { start(); }); }
+int main() {
+  return gort::run([] { start(); });
+}

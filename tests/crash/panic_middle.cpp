@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Three panics, the middle one raised again.   Origin: Go runtime/crash_test.go (RepanickedMiddlePanic).
 // EXIT: 2
-// STDERR: \Apanic: inner \[recovered\]\n\tpanic: middle \[recovered, repanicked\]\n\tpanic: outer\n\ngoroutine 1
+// STDERR: \Apanic: inner \[recovered\]\n\tpanic: middle \[recovered, repanicked\]\n\tpanic: outer$
 #include <gort/gort.hpp>
 
 int main() {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A handler that raises the same value again prints it once.   Origin: Go runtime/crash_test.go (RepanickedPanic).
+// A handler that raises the same value again prints it once.   Origin: Go runtime/crash_test.go
+// (RepanickedPanic).
 // EXIT: 2
 // STDERR: \Apanic: message \[recovered, repanicked\]\n\ngoroutine 1 \[running\]:
 // STDERR: ^first_thrower\(

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// An unrecovered panic: text, blank line, the goroutine that panicked, exit status 2.   Origin: Go runtime/crash_test.go.
+// An unrecovered panic: text, blank line, the goroutine that panicked, exit status 2.   Origin: Go
+// runtime/crash_test.go.
 // EXIT: 2
 // STDERR: \Apanic: boom\n\ngoroutine 1 \[running\]:\n
 // STDERR: ^inner\(\.\.\.\)\n\t.*panic_text\.cpp:\d+ \+0x[0-9a-f]+$
@@ -13,4 +14,6 @@
   inner();
   asm volatile("");
 }
-int main() { return gort::run([] { outer(); }); }
+int main() {
+  return gort::run([] { outer(); });
+}

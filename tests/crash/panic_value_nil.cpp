@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // How panic prints its argument: Go's forms.   Origin: Go runtime/panic_test.go.
 // EXIT: 2
-// STDERR: \Apanic: panic called with nil argument \(use GODEBUG=panicnil=1 to disable\)\n\ngoroutine 1 \[running\]:
+// STDERR: \Apanic: panic called with nil argument \(use GODEBUG=panicnil=1 to disable\)$
 #include <gort/gort.hpp>
 
 enum class shape { flat, round = 3 };

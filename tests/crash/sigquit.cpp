@@ -2,7 +2,7 @@
 // SIGQUIT: every goroutine, exit status 2.
 // EXIT: 2
 // STDERR: ^SIGQUIT: quit\nPC=0x[0-9a-f]+ m=-?\d+ sigcode=-?\d+\n
-// STDERR: ^goroutine \d+ 
+// STDERR: ^goroutine \d+
 // STDERR: \[chan receive
 // STDERR: ^waiter\(
 #include <gort/gort.hpp>

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Unbounded recursion ends as in Go, with the inner and outer 50 frames.   Origin: Go runtime/crash_test.go (StackOverflow).
+// Unbounded recursion ends as in Go, with the inner and outer 50 frames.   Origin: Go runtime/crash_test.go
+// (StackOverflow).
 // SKIP-IN: address thread (their own stack handling comes first)
 // EXIT: 2
-// STDERR: \Aruntime: goroutine stack exceeds 262144-byte limit\nruntime: sp=0x[0-9a-f]+ stack=\[0x[0-9a-f]+, 0x[0-9a-f]+\]\nfatal error: stack overflow\n
+// STDERR: \Aruntime: goroutine stack exceeds 262144-byte limit$
+// STDERR: ^runtime: sp=0x[0-9a-f]+ stack=\[0x[0-9a-f]+, 0x[0-9a-f]+\]$
+// STDERR: ^fatal error: stack overflow$
 // STDERR: ^goroutine \d+ \[running\]:\n
 // STDERR: ^endless\(
 // STDERR: ^\.\.\.\d+ frames elided\.\.\.$

@@ -4,7 +4,7 @@
 // STDERR: ^goroutine 1 \[running\]:
 // STDERR: \n\ngoroutine \d+ \[chan receive\]:\n
 // STDERR: ^waiter\(
-// STDERR: ^created by 
+// STDERR: ^created by
 // STDERR-NOT: gort::rt::
 #include <gort/gort.hpp>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The language-independent half of panic, and the words of reports: src/lang/panic.hpp, src/sched/panic_print.hpp,
-// src/sched/funcname.hpp.
+// The language-independent half of panic, and the words of reports: src/lang/panic.hpp,
+// src/sched/panic_print.hpp, src/sched/funcname.hpp.
 #include "lang/panic.hpp"
 
 #include <gort/gort.hpp>
