@@ -267,6 +267,77 @@ GORT_ALWAYS_INLINE void submitted(bool byRmw) {
 
 }  // namespace
 
+// ---- the hot path of every switch, on one screen; inlined into what runs on g0 after a switch away
+
+namespace {
+
+struct Found {
+  G* gp;
+  bool inheritTime;
+};
+
+G* scheduleSlow(Found f);
+void runqputslow(P* pp, G* gp);
+
+// executeOn makes gp the current goroutine of mp.
+GORT_ALWAYS_INLINE G* executeOn(M* mp, G* gp, bool inheritTime) {
+  mp->curg = gp;
+  gp->m = mp;
+  casgstatus(gp, GStatus::Grunnable, GStatus::Grunning);
+  storeRelaxed(&gp->stackguard0, gp->stack.lo);
+  if (!inheritTime) {
+    P* pp = mp->p;
+    pp->schedtick.store(pp->schedtick.load(Order::relaxed) + 1, Order::relaxed);
+  }
+  simTrace(4, gp->goid);
+  return gp;
+}
+
+GORT_ALWAYS_INLINE bool timersDue(P* pp) { return timerPollUntil(pp) != 0 && ++pp->timerTick % kTimerTick == 0; }
+
+// localWork looks where a busy P finds its next goroutine without waiting.
+GORT_ALWAYS_INLINE Found localWork(P* pp) {
+  if (GORT_UNLIKELY(pp->schedtick.load(Order::relaxed) % kGlobalQueueTick == 0) &&
+      sched.runqsize.load(Order::relaxed) > 0) {
+    lock(sched.lock);
+    G* gp = globrunqget(pp, 1);
+    unlock(sched.lock);
+    if (gp != nullptr) return {gp, false};
+  }
+  if (GORT_UNLIKELY(simMode)) simShuffle(pp);
+  bool inherit;
+  G* gp = pp->runq.get(&inherit);
+  return {gp, inherit};
+}
+
+// scheduleOn is schedule() for mp: the common case here, everything else in scheduleSlow.
+GORT_ALWAYS_INLINE G* scheduleOn(M* mp) {
+  GORT_DCHECK(mp->locks == 0, "schedule: holding locks");
+  P* pp = mp->p;
+  Found f{nullptr, false};
+  if (GORT_UNLIKELY(mp->lockedg != nullptr || mp->leaving || mp->spinning || pp == nullptr ||
+                    sched.gcwaiting.load(Order::relaxed))) {
+    return scheduleSlow(f);
+  }
+  if (GORT_UNLIKELY(timersDue(pp))) checkTimers(pp, 0);
+  f = localWork(pp);
+  if (GORT_UNLIKELY(f.gp == nullptr || f.gp->epoch != sched.epoch.load(Order::relaxed) || f.gp->lockedm != nullptr)) {
+    return scheduleSlow(f);
+  }
+  return executeOn(mp, f.gp, f.inheritTime);
+}
+
+// putLocal is runqput; returns whether it ended in a read-modify-write.
+GORT_ALWAYS_INLINE bool putLocal(P* pp, G* gp, bool next) {
+  if (GORT_UNLIKELY(chaosMode) && next && cheaprandn(2) == 0) next = false;
+  bool byRmw = false;
+  G* left = pp->runq.tryPut(gp, next, &byRmw);
+  if (GORT_UNLIKELY(left != nullptr)) runqputslow(pp, left);
+  return byRmw;
+}
+
+}  // namespace
+
 // ---- creating goroutines
 
 NewG newprocBegin(const NewprocOptions& o, std::size_t size, std::size_t align) {
@@ -308,7 +379,7 @@ void newprocStart(G* gp, void (*fn)(void*), void* closure) {
   gp->goid = pp->goidcache++;
   casgstatus(gp, GStatus::Gdead, GStatus::Grunnable);
   simTrace(1, gp->goid);
-  const bool byRmw = runqput(pp, gp, true);
+  const bool byRmw = putLocal(pp, gp, true);
   if (GORT_LIKELY(mainStarted.load(Order::relaxed))) submitted(byRmw);
   releasem(mp);
 }
@@ -372,7 +443,7 @@ GORT_SYSTEMSTACK G* goexit0(G* gp) {
   simTrace(2, gp->goid);
   fiberDestroy(gp);
   gfput(pp, gp);
-  return schedule();
+  return scheduleOn(mp);
 }
 
 }  // namespace
@@ -411,10 +482,10 @@ GORT_SYSTEMSTACK G* park_m(G* gp) {
     mp->waitunlockf = nullptr;
     if (!unlockf(gp, mp->waitlock)) {
       casgstatus(gp, GStatus::Gwaiting, GStatus::Grunnable);
-      return execute(gp, true);
+      return executeOn(mp, gp, true);
     }
   }
-  return schedule();
+  return scheduleOn(mp);
 }
 
 bool parkunlock_c(G*, void* l) {
@@ -422,24 +493,27 @@ bool parkunlock_c(G*, void* l) {
   return true;
 }
 
-GORT_SYSTEMSTACK G* goschedImpl(G* gp, bool local) {
+GORT_SYSTEMSTACK G* gosched_m(G* gp) {
   M* mp = getg()->m;
   casgstatus(gp, GStatus::Grunning, GStatus::Grunnable);
   mp->curg = nullptr;
   gp->m = nullptr;
-  if (local) {
-    runqput(mp->p, gp, false);
-  } else {
-    lock(sched.lock);
-    globrunqput(gp);
-    unlock(sched.lock);
-    if (mainStarted.load(Order::relaxed)) submitted(false);
-  }
-  return schedule();
+  putLocal(mp->p, gp, false);
+  return scheduleOn(mp);
 }
 
-GORT_SYSTEMSTACK G* gosched_m(G* gp) { return goschedImpl(gp, true); }
-GORT_SYSTEMSTACK G* gopreempt_m(G* gp) { return goschedImpl(gp, false); }
+// gopreempt_m puts the goroutine behind everybody: on the global queue.
+GORT_SYSTEMSTACK G* gopreempt_m(G* gp) {
+  M* mp = getg()->m;
+  casgstatus(gp, GStatus::Grunning, GStatus::Grunnable);
+  mp->curg = nullptr;
+  gp->m = nullptr;
+  lock(sched.lock);
+  globrunqput(gp);
+  unlock(sched.lock);
+  if (mainStarted.load(Order::relaxed)) submitted(false);
+  return scheduleOn(mp);
+}
 
 }  // namespace
 
@@ -468,7 +542,7 @@ void readyWithNext(G* gp, bool next) {
     releasem(mp);
     return;
   }
-  submitted(runqput(mp->p, gp, next));
+  submitted(putLocal(mp->p, gp, next));
   releasem(mp);
 }
 
@@ -522,13 +596,7 @@ GORT_COLD void runqputslow(P* pp, G* gp) {
 
 }  // namespace
 
-bool runqput(P* pp, G* gp, bool next) {
-  if (GORT_UNLIKELY(chaosMode) && next && cheaprandn(2) == 0) next = false;
-  bool byRmw = false;
-  G* left = pp->runq.tryPut(gp, next, &byRmw);
-  if (GORT_UNLIKELY(left != nullptr)) runqputslow(pp, left);
-  return byRmw;
-}
+bool runqput(P* pp, G* gp, bool next) { return putLocal(pp, gp, next); }
 
 void globrunqput(G* gp) {
   sched.runq.push(gp);
@@ -583,19 +651,7 @@ void injectglist(GQueue& q) {
 // ---- the scheduler proper
 
 // execute makes gp the M's current goroutine; assembly continues it.   Runs on: g0.
-G* execute(G* gp, bool inheritTime) {
-  M* mp = getg()->m;
-  mp->curg = gp;
-  gp->m = mp;
-  casgstatus(gp, GStatus::Grunnable, GStatus::Grunning);
-  storeRelaxed(&gp->stackguard0, gp->stack.lo);
-  if (!inheritTime) {
-    P* pp = mp->p;
-    pp->schedtick.store(pp->schedtick.load(Order::relaxed) + 1, Order::relaxed);
-  }
-  simTrace(4, gp->goid);
-  return gp;
-}
+G* execute(G* gp, bool inheritTime) { return executeOn(getg()->m, gp, inheritTime); }
 
 void dropg() {
   M* mp = getg()->m;
@@ -630,30 +686,6 @@ void wakep() {
 }
 
 namespace {
-
-struct Found {
-  G* gp;
-  bool inheritTime;
-};
-
-bool timersDue(P* pp) {
-  return timerPollUntil(pp) != 0 && ++pp->timerTick % kTimerTick == 0;
-}
-
-// localWork looks where a busy P finds its next goroutine without waiting.
-GORT_ALWAYS_INLINE Found localWork(P* pp) {
-  if (pp->schedtick.load(Order::relaxed) % kGlobalQueueTick == 0 &&
-      sched.runqsize.load(Order::relaxed) > 0) {
-    lock(sched.lock);
-    G* gp = globrunqget(pp, 1);
-    unlock(sched.lock);
-    if (gp != nullptr) return {gp, false};
-  }
-  if (GORT_UNLIKELY(simMode)) simShuffle(pp);
-  bool inherit;
-  G* gp = pp->runq.get(&inherit);
-  return {gp, inherit};
-}
 
 // stealWork looks at every other P in random order; on the last round also takes runnext and runs their timers.
 struct Stolen {
@@ -901,21 +933,6 @@ GORT_SYSTEMSTACK GORT_COLD G* scheduleSlow(Found f) {
 }  // namespace
 
 // schedule returns the next goroutine for this M, waiting as long as it takes.   Runs on: g0.
-G* schedule() {
-  M* mp = getg()->m;
-  GORT_DCHECK(mp->locks == 0, "schedule: holding locks");
-  P* pp = mp->p;
-  Found f{nullptr, false};
-  if (GORT_UNLIKELY(mp->lockedg != nullptr || mp->leaving || mp->spinning || pp == nullptr ||
-                    sched.gcwaiting.load(Order::relaxed))) {
-    return scheduleSlow(f);
-  }
-  if (GORT_UNLIKELY(timersDue(pp))) checkTimers(pp, 0);
-  f = localWork(pp);
-  if (GORT_UNLIKELY(f.gp == nullptr || f.gp->epoch != sched.epoch.load(Order::relaxed) || f.gp->lockedm != nullptr)) {
-    return scheduleSlow(f);
-  }
-  return execute(f.gp, f.inheritTime);
-}
+G* schedule() { return scheduleOn(getg()->m); }
 
 }  // namespace gort::rt
