@@ -19,9 +19,10 @@ rt::Atomic<T>& word(T& w) {
       &w);  // SAFETY: Atomic<T> is one T, always accessed through the builtins
 }
 
-// is_over: there is no point in beginning to wait.
+// is_over: there is no point in beginning to wait. Without a deadline the clock is not read: it costs more than a switch.
 inline bool is_over(const patience& p) {
-  return (p.ctx != nullptr && p.ctx->err()) || p.until.time_since_epoch().count() <= rt::nanotime();
+  return (p.ctx != nullptr && p.ctx->err()) ||
+         (p.until != clock::time_point::max() && p.until.time_since_epoch().count() <= rt::nanotime());
 }
 
 // bounded_wait makes w, which waits at addr, give up in time. Set w's callbacks first.
