@@ -322,6 +322,47 @@ GORT_NOINLINE GORT_JUMP_RETURN ChanResult recvFull(Hchan* c, void* elem, bool bl
   return recvHeld(c, elem, block, exc);
 }
 
+// handOver ends a direct exchange with sg, whose value has been copied: unlocks and readies it.
+GORT_ALWAYS_INLINE ChanResult handOver(Hchan* c, Sudog* sg) {
+  sg->success = true;
+  c->lock.unlock();
+  --getg()->m->locks;
+  readyPeer(sg);
+  return ChanResult::ok;
+}
+
+// sendDirect hands *elem to the oldest waiting receiver. Requires: c.lock held, c open, plain values.
+GORT_NOINLINE ChanResult sendDirect(Hchan* c, void* elem, bool block, void* exc) {
+  beginChange(*c);
+  Sudog* sg = dequeue(c->recvq);
+  if (GORT_UNLIKELY(sg == nullptr)) return sendHeld(c, elem, block, exc);  // only dead ones: gone now
+  copyElem(*c, sg->elem, elem);
+  return handOver(c, sg);
+}
+
+// recvDirect takes the value of the oldest waiting sender. Requires: c.lock held, c unbuffered, plain values.
+GORT_NOINLINE ChanResult recvDirect(Hchan* c, void* elem, bool block, void* exc) {
+  beginChange(*c);
+  Sudog* sg = dequeue(c->sendq);
+  if (GORT_UNLIKELY(sg == nullptr)) return recvHeld(c, elem, block, exc);
+  copyElem(*c, elem, sg->elem);
+  return handOver(c, sg);
+}
+
+// sendPark waits for a receiver, recvPark for a sender. Requires: c.lock held, nothing can go ahead.
+GORT_NOINLINE GORT_JUMP_RETURN ChanResult sendPark(Hchan* c, void* elem, void* exc) {
+  const ChanResult r = wait(*c, c->sendq, elem, WaitReason::chanSend);
+  if (GORT_LIKELY(r == ChanResult::ok)) return r;
+  if (r == ChanResult::closed) panicText("send on closed channel");
+  return sendFull(c, elem, true, exc);
+}
+
+GORT_NOINLINE GORT_JUMP_RETURN ChanResult recvPark(Hchan* c, void* elem, void* exc) {
+  const ChanResult r = wait(*c, c->recvq, elem, WaitReason::chanReceive);
+  if (GORT_LIKELY(r != ChanResult::wouldBlock)) return r;
+  return recvFull(c, elem, true, exc);
+}
+
 }  // namespace
 
 // chansend and chanrecv themselves are the shortest way: a plain value, the ring, nobody waiting, the lock
@@ -333,9 +374,13 @@ ChanResult chansend(Hchan* c, void* elem, bool block, void* exc) {
   M* mp = getg()->m;
   ++mp->locks;
   if (GORT_UNLIKELY(!c->lock.tryLock())) return sendContended(c, elem, block, exc);
+  if (GORT_UNLIKELY(c->ops != nullptr || c->closed.load(Order::relaxed) != 0)) {
+    return sendHeld(c, elem, block, exc);
+  }
+  if (c->recvq.first.load(Order::relaxed) != nullptr) return sendDirect(c, elem, block, exc);
   const uint32 n = c->qcount.load(Order::relaxed);
-  if (n >= c->dataqsiz || c->recvq.first.load(Order::relaxed) != nullptr || c->ops != nullptr ||
-      c->closed.load(Order::relaxed) != 0 || !copySmall(c->elemsize, chanbuf(*c, c->sendx), elem)) {
+  if (n >= c->dataqsiz && block) return sendPark(c, elem, exc);
+  if (n >= c->dataqsiz || !copySmall(c->elemsize, chanbuf(*c, c->sendx), elem)) {
     return sendHeld(c, elem, block, exc);
   }
   beginChange(*c);
@@ -352,9 +397,16 @@ ChanResult chanrecv(Hchan* c, void* elem, bool block, void* exc) {
   M* mp = getg()->m;
   ++mp->locks;
   if (GORT_UNLIKELY(!c->lock.tryLock())) return recvContended(c, elem, block, exc);
+  if (c->sendq.first.load(Order::relaxed) != nullptr) {
+    const bool direct = c->dataqsiz == 0 && c->ops == nullptr;
+    return direct ? recvDirect(c, elem, block, exc) : recvHeld(c, elem, block, exc);
+  }
   const uint32 n = c->qcount.load(Order::relaxed);
-  if (n == 0 || c->sendq.first.load(Order::relaxed) != nullptr || c->ops != nullptr ||
-      !copySmall(c->elemsize, elem, chanbuf(*c, c->recvx))) {
+  if (n == 0) {
+    if (block && c->closed.load(Order::relaxed) == 0) return recvPark(c, elem, exc);
+    return recvHeld(c, elem, block, exc);
+  }
+  if (GORT_UNLIKELY(c->ops != nullptr || !copySmall(c->elemsize, elem, chanbuf(*c, c->recvx)))) {
     return recvHeld(c, elem, block, exc);
   }
   beginChange(*c);
