@@ -12,7 +12,7 @@ import sys
 
 import cxx
 
-MAX_LINE, MAX_FUNCTION, MAX_EXEMPT = 110, 70, 10
+MAX_LINE, MAX_FUNCTION, MAX_EXEMPT = 125, 70, 10
 CORE = re.compile(r"^src/(?!api/)")
 
 # (pattern, what to write instead, files it applies to, files that may).  Patterns see the text without comments.
@@ -45,7 +45,7 @@ def line_of(text, pos):
 
 
 def check_lines(path, text):
-    """110 columns: two files side by side.  No tabs or blanks at the end: they only make noise in diffs."""
+    """110 columns of code (clang-format), 125 with comments: two files side by side.  No tabs or blanks at the end: they only make noise in diffs."""
     for n, line in enumerate(text.splitlines(), 1):
         if len(line) > MAX_LINE:
             yield f"{path}:{n}: {len(line)} columns; at most {MAX_LINE}"

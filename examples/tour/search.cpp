@@ -51,7 +51,8 @@ std::vector<fs::directory_entry> entries(const fs::path& dir) {
 }
 
 // walk sends every regular file below dir. An error means: the context is over, stop.
-gort::error walk(const gort::context& ctx, const fs::path& dir, std::size_t& index, const gort::send_chan<job>& out) {
+gort::error walk(const gort::context& ctx, const fs::path& dir, std::size_t& index,
+                 const gort::send_chan<job>& out) {
   for (const auto& e : entries(dir)) {
     if (e.is_symlink()) continue;
     if (e.is_directory()) {
@@ -96,7 +97,9 @@ class in_order {
       early_.erase(it);
     }
   }
-  void summary() const { std::printf("%zu files, %zu with matches, %zu matching lines\n", next_, matched_, lines_); }
+  void summary() const {
+    std::printf("%zu files, %zu with matches, %zu matching lines\n", next_, matched_, lines_);
+  }
 
  private:
   void print(const hit& h) {

@@ -40,10 +40,10 @@ inline void keep_alive(const void* p) noexcept { asm volatile("" ::"g"(p) : "mem
 
 // stack_stats: how goroutine stacks are laid out and guarded.
 struct stack_stats_t {
-  std::uint64_t slots;             // made so far, all sizes
-  std::uint64_t guard_installed;   // guards that cost no mapping (Linux 6.13)
-  std::uint64_t guard_protected;   // guards that cost mappings
-  std::uint64_t canary_only;       // slots without a real guard: overflow is found late
+  std::uint64_t slots;            // made so far, all sizes
+  std::uint64_t guard_installed;  // guards that cost no mapping (Linux 6.13)
+  std::uint64_t guard_protected;  // guards that cost mappings
+  std::uint64_t canary_only;      // slots without a real guard: overflow is found late
   std::uint64_t reserved_bytes, ready_bytes;
 };
 [[nodiscard]] GORT_API stack_stats_t stack_stats();
@@ -57,8 +57,8 @@ namespace debug {
 GORT_API void free_os_memory();
 // set_max_stack sets the default stack of goroutines started from now on, bytes; returns the old value.
 GORT_API std::size_t set_max_stack(std::size_t bytes);
-GORT_API void print_stack();                    // the calling goroutine's, to stderr
-GORT_API error dump_goroutines(int fd);         // all goroutines, as a crash would print them (stops the world)
+GORT_API void print_stack();             // the calling goroutine's, to stderr
+GORT_API error dump_goroutines(int fd);  // all goroutines, as a crash would print them (stops the world)
 // set_traceback raises GOTRACEBACK: none, single, all, system, crash. Unknown words are an error.
 GORT_API error set_traceback(std::string_view level);
 

@@ -26,7 +26,8 @@ GORT_API void run(const options& o, void (*fn)(void*), void* arg);
 // one and ends it; on a goroutine of a simulated world it re-seeds. An exception or panic of f comes out of run.
 template <std::invocable F>
 void run(const options& o, F f) {
-  detail::run(o, [](void* p) { (*static_cast<F*>(p))(); }, &f);
+  detail::run(
+      o, [](void* p) { (*static_cast<F*>(p))(); }, &f);
 }
 
 // wait returns when every other goroutine is blocked (Go: synctest.Wait). Time does not pass.

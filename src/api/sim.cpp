@@ -47,7 +47,8 @@ void run(const options& o, void (*fn)(void*), void* arg) {
     if (!o.check_leaks) return;
     rt::simSettle();
     rt::forEachG(collect, &l);
-    if (!l.text.empty()) panic(std::string_view(l.text.insert(0, "gort::sim::run: goroutines left at its end:")));
+    if (!l.text.empty())
+      panic(std::string_view(l.text.insert(0, "gort::sim::run: goroutines left at its end:")));
   };
   if (!outside) return body();
   std::exception_ptr failure;

@@ -20,10 +20,10 @@ inline constexpr std::size_t kRedZone = 128;
 inline constexpr uint32 kDefaultMxcsr = 0x1f80, kDefaultX87cw = 0x37f;
 
 extern "C" {
-void gort_mcall();                                    // reached by jmp only, from switchToG0
-void gort_gostart();                                  // first pc of every goroutine
+void gort_mcall();    // reached by jmp only, from switchToG0
+void gort_gostart();  // first pc of every goroutine
 void gort_systemstack(void (*fn)(void*), void* arg);
-void gort_enterg0(M* mp, G* (*first)(G*));            // runs goroutines on this thread until gort_leaveg0
+void gort_enterg0(M* mp, G* (*first)(G*));  // runs goroutines on this thread until gort_leaveg0
 [[noreturn]] void gort_leaveg0(M* mp);
 }
 
@@ -37,10 +37,10 @@ GORT_ALWAYS_INLINE void switchToG0(G* (*fn)(G*)) {
       "1:"
       : "+D"(fn)
       :
-      : "rax", "rbx", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "xmm0", "xmm1", "xmm2",
-        "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15",
-        "mm0", "mm1", "mm2", "mm3", "mm4", "mm5", "mm6", "mm7", "st", "st(1)", "st(2)", "st(3)", "st(4)", "st(5)",
-        "st(6)", "st(7)", "cc", "memory");
+      : "rax", "rbx", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "xmm0",
+        "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12",
+        "xmm13", "xmm14", "xmm15", "mm0", "mm1", "mm2", "mm3", "mm4", "mm5", "mm6", "mm7", "st", "st(1)",
+        "st(2)", "st(3)", "st(4)", "st(5)", "st(6)", "st(7)", "cc", "memory");
 }
 
 }  // namespace gort::rt

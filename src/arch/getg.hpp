@@ -18,7 +18,10 @@ GORT_ALWAYS_INLINE G* getg() {
 // setg is for start-up and attach only; switches write it in assembly.
 GORT_ALWAYS_INLINE void setg(G* gp) {
   uintptr off;
-  __asm__ volatile("movq gort_tls_g@GOTTPOFF(%%rip), %0\n\tmovq %1, %%fs:(%0)" : "=&r"(off) : "r"(gp) : "memory");
+  __asm__ volatile("movq gort_tls_g@GOTTPOFF(%%rip), %0\n\tmovq %1, %%fs:(%0)"
+                   : "=&r"(off)
+                   : "r"(gp)
+                   : "memory");
 }
 
 }  // namespace gort::rt

@@ -40,7 +40,9 @@ class Atomic {
 
   T load(Order o = Order::seqCst) const noexcept { return __atomic_load_n(&v_, static_cast<int>(o)); }
   void store(T v, Order o = Order::seqCst) noexcept { __atomic_store_n(&v_, v, static_cast<int>(o)); }
-  T exchange(T v, Order o = Order::seqCst) noexcept { return __atomic_exchange_n(&v_, v, static_cast<int>(o)); }
+  T exchange(T v, Order o = Order::seqCst) noexcept {
+    return __atomic_exchange_n(&v_, v, static_cast<int>(o));
+  }
   // compareExchange writes the value it saw to `expected` when it fails.
   bool compareExchange(T& expected, T desired, Order ok = Order::seqCst,
                        Order fail = Order::relaxed) noexcept {
@@ -51,10 +53,16 @@ class Atomic {
   bool cas(T expected, T desired, Order ok = Order::seqCst) noexcept {
     return compareExchange(expected, desired, ok);
   }
-  T fetchAdd(T v, Order o = Order::seqCst) noexcept { return __atomic_fetch_add(&v_, v, static_cast<int>(o)); }
-  T fetchSub(T v, Order o = Order::seqCst) noexcept { return __atomic_fetch_sub(&v_, v, static_cast<int>(o)); }
+  T fetchAdd(T v, Order o = Order::seqCst) noexcept {
+    return __atomic_fetch_add(&v_, v, static_cast<int>(o));
+  }
+  T fetchSub(T v, Order o = Order::seqCst) noexcept {
+    return __atomic_fetch_sub(&v_, v, static_cast<int>(o));
+  }
   T fetchOr(T v, Order o = Order::seqCst) noexcept { return __atomic_fetch_or(&v_, v, static_cast<int>(o)); }
-  T fetchAnd(T v, Order o = Order::seqCst) noexcept { return __atomic_fetch_and(&v_, v, static_cast<int>(o)); }
+  T fetchAnd(T v, Order o = Order::seqCst) noexcept {
+    return __atomic_fetch_and(&v_, v, static_cast<int>(o));
+  }
 
   // addr is for system calls (futex) only.
   T* addr() noexcept { return &v_; }
@@ -73,7 +81,9 @@ inline __attribute__((always_inline)) void storeRelaxed(T* p, T v) noexcept {
   __atomic_store_n(p, v, __ATOMIC_RELAXED);
 }
 
-inline __attribute__((always_inline)) void fence(Order o = Order::seqCst) noexcept { __atomic_thread_fence(static_cast<int>(o)); }
+inline __attribute__((always_inline)) void fence(Order o = Order::seqCst) noexcept {
+  __atomic_thread_fence(static_cast<int>(o));
+}
 // fenceAfterRmw is a full fence where a read-modify-write of this thread is the last thing that has to be ordered before
 // it: on x86 that locked instruction was one.
 inline __attribute__((always_inline)) void fenceAfterRmw() noexcept {

@@ -8,9 +8,9 @@
 #define GORT_DEBUG 0
 #endif
 
-#define GORT_CHECK(cond, text)                                \
-  do {                                                        \
-    if (GORT_UNLIKELY(!(cond))) ::gort::rt::throw_(text);     \
+#define GORT_CHECK(cond, text)                            \
+  do {                                                    \
+    if (GORT_UNLIKELY(!(cond))) ::gort::rt::throw_(text); \
   } while (false)
 
 #if GORT_DEBUG

@@ -9,9 +9,9 @@
 #define GORT_NOWRITEBARRIER
 #define GORT_NOWRITEBARRIERREC
 #define GORT_LINKNAME(name) __asm__(name)
-#define GORT_NOTINHEAP                                 \
-  static void* operator new(std::size_t) = delete;     \
-  static void* operator new[](std::size_t) = delete;   \
+#define GORT_NOTINHEAP                               \
+  static void* operator new(std::size_t) = delete;   \
+  static void* operator new[](std::size_t) = delete; \
   static void* operator new(std::size_t, void* p) noexcept { return p; }
 
 #define GORT_NOINLINE __attribute__((noinline))

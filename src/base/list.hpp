@@ -6,7 +6,7 @@
 
 namespace gort::rt {
 
-template <class T, T* T::* Link>
+template <class T, T* T::*Link>
 class Stack {
  public:
   constexpr Stack() = default;
@@ -29,7 +29,7 @@ class Stack {
   T* head_ = nullptr;
 };
 
-template <class T, T* T::* Link>
+template <class T, T* T::*Link>
 class Queue {
  public:
   constexpr Queue() = default;

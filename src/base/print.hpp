@@ -31,8 +31,7 @@ class Printer {
   Printer& operator<<(Hex h);
   Printer& operator<<(const void* p) { return *this << Hex{reinterpret_cast<uint64>(p)}; }
   template <std::integral I>
-    requires(!std::same_as<I, char> && !std::same_as<I, bool>)
-  Printer& operator<<(I v) {
+  requires(!std::same_as<I, char> && !std::same_as<I, bool>) Printer& operator<<(I v) {
     if constexpr (std::is_signed_v<I>) {
       if (v < 0) {
         put('-');

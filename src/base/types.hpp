@@ -14,7 +14,7 @@ using uint32 = std::uint32_t;
 using uint64 = std::uint64_t;
 using uintptr = std::uintptr_t;
 
-inline constexpr std::size_t kPageSize = 4096;       // the OS page of every machine we run on; checked in osinit
+inline constexpr std::size_t kPageSize = 4096;  // the OS page of every machine we run on; checked in osinit
 inline constexpr std::size_t kCacheLineSize = 64;
 
 constexpr uintptr alignUp(uintptr n, uintptr a) { return (n + a - 1) & ~(a - 1); }

@@ -22,8 +22,8 @@ void rankCheck(M* mp, const Mutex& l) {
     if (h->rank() < l.rank() || h->rank() == LockRank::unranked) continue;
     if (h->rank() == l.rank() && l.rank() == LockRank::hchan && h < &l) continue;
     Printer p;
-    p << "runtime: lock rank " << static_cast<int>(l.rank()) << " taken while holding rank " << static_cast<int>(h->rank())
-      << "\n";
+    p << "runtime: lock rank " << static_cast<int>(l.rank()) << " taken while holding rank "
+      << static_cast<int>(h->rank()) << "\n";
     p.flush();
     throw_("lock ordering problem");
   }

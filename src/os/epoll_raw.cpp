@@ -14,7 +14,9 @@ constexpr int64 kNsPerMs = 1000000;
 }  // namespace
 
 int epollCreate() { return static_cast<int>(sys(SYS_epoll_create1, kEpollCloexec)); }
-int epollCtl(int ep, int op, int fd, EpollEvent* ev) { return static_cast<int>(sys(SYS_epoll_ctl, ep, op, fd, ev)); }
+int epollCtl(int ep, int op, int fd, EpollEvent* ev) {
+  return static_cast<int>(sys(SYS_epoll_ctl, ep, op, fd, ev));
+}
 
 int epollWaitNs(int ep, EpollEvent* ev, int n, int64 ns) {
   if (ns > 0 && features.epollPwait2) {
@@ -25,7 +27,8 @@ int epollWaitNs(int ep, EpollEvent* ev, int n, int64 ns) {
   }
   int ms = -1;
   if (ns == 0) ms = 0;
-  if (ns > 0) ms = ns > int64{1000000} * kNsPerMs ? 1000000 : static_cast<int>((ns + kNsPerMs - 1) / kNsPerMs);
+  if (ns > 0)
+    ms = ns > int64{1000000} * kNsPerMs ? 1000000 : static_cast<int>((ns + kNsPerMs - 1) / kNsPerMs);
   return static_cast<int>(sys(SYS_epoll_pwait, ep, ev, n, ms, nullptr, 8));
 }
 

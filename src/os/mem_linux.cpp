@@ -21,7 +21,9 @@ void* mapAnonymous(std::size_t n, int prot, int extra) {
 }  // namespace
 
 void* sysReserve(std::size_t n) { return mapAnonymous(n, PROT_NONE, MAP_NORESERVE); }
-int sysMap(void* p, std::size_t n) { return static_cast<int>(sys(SYS_mprotect, p, n, PROT_READ | PROT_WRITE)); }
+int sysMap(void* p, std::size_t n) {
+  return static_cast<int>(sys(SYS_mprotect, p, n, PROT_READ | PROT_WRITE));
+}
 void* sysAlloc(std::size_t n) { return mapAnonymous(n, PROT_READ | PROT_WRITE, 0); }
 void sysFree(void* p, std::size_t n) { sys(SYS_munmap, p, n); }
 int sysUnused(void* p, std::size_t n) { return static_cast<int>(sys(SYS_madvise, p, n, MADV_DONTNEED)); }
@@ -31,7 +33,9 @@ int sysNoHugePage(void* p, std::size_t n) {
   return r == kEinval ? 0 : static_cast<int>(r);  // EINVAL: a kernel without transparent huge pages
 }
 
-int sysGuardInstall(void* p, std::size_t n) { return static_cast<int>(sys(SYS_madvise, p, n, kMadvGuardInstall)); }
+int sysGuardInstall(void* p, std::size_t n) {
+  return static_cast<int>(sys(SYS_madvise, p, n, kMadvGuardInstall));
+}
 int sysProtectNone(void* p, std::size_t n) { return static_cast<int>(sys(SYS_mprotect, p, n, PROT_NONE)); }
 
 }  // namespace gort::rt::os

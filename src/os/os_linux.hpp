@@ -19,34 +19,35 @@ inline __attribute__((always_inline)) long syscall6(long n, long a, long b, long
   return ret;
 }
 template <class A = long, class B = long, class C = long, class D = long, class E = long, class F = long>
-inline __attribute__((always_inline)) long sys(long n, A a = {}, B b = {}, C c = {}, D d = {}, E e = {}, F f = {}) {
+inline __attribute__((always_inline)) long sys(long n, A a = {}, B b = {}, C c = {}, D d = {}, E e = {},
+                                               F f = {}) {
   return syscall6(n, (long)a, (long)b, (long)c, (long)d, (long)e, (long)f);
 }
 
-void osinit();                                  // page size, cpu count, kernel features; once, before anything else
+void osinit();  // page size, cpu count, kernel features; once, before anything else
 long read(int fd, void* p, std::size_t n);
 long write(int fd, const void* p, std::size_t n);
 long openRead(const char* path);
 long close(int fd);
 long fstatSize(int fd);
-[[noreturn]] void exit(int code);               // exit_group: all threads, no destructors
+[[noreturn]] void exit(int code);  // exit_group: all threads, no destructors
 int gettid();
 int getpid();
-int ncpuAffinity();                             // CPUs this process may run on
+int ncpuAffinity();  // CPUs this process may run on
 void osyield();
 void usleep(uint32 us);
-int tgkillSelf(int sig);                        // raise sig on the calling thread
-uint64 randomSeed();                            // getrandom, else clock and addresses
+int tgkillSelf(int sig);  // raise sig on the calling thread
+uint64 randomSeed();      // getrandom, else clock and addresses
 
 // The process environment and arguments as the kernel laid them out; found once in osinit without libc locks.
 const char* getenv(const char* name);
 
 // Kernel features, probed once in osinit. ENOSYS, EPERM and EINVAL alike mean "not here".
 struct Features {
-  bool membarrier = false;        // PRIVATE_EXPEDITED registered
-  bool epollPwait2 = false;       // Linux 5.11
-  bool guardInstall = false;      // MADV_GUARD_INSTALL, Linux 6.13
-  bool shadowStack = false;       // user shadow stacks active on this thread: refused
+  bool membarrier = false;    // PRIVATE_EXPEDITED registered
+  bool epollPwait2 = false;   // Linux 5.11
+  bool guardInstall = false;  // MADV_GUARD_INSTALL, Linux 6.13
+  bool shadowStack = false;   // user shadow stacks active on this thread: refused
 };
 extern Features features;
 

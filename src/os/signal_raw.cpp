@@ -31,7 +31,9 @@ void blockAllSignals(sigset_t* old) {
   uint64 all = ~uint64{0};
   sys(SYS_rt_sigprocmask, SIG_BLOCK, &all, old, kKernelMaskBytes);
 }
-void setSignalMask(const sigset_t* set) { sys(SYS_rt_sigprocmask, SIG_SETMASK, set, nullptr, kKernelMaskBytes); }
+void setSignalMask(const sigset_t* set) {
+  sys(SYS_rt_sigprocmask, SIG_SETMASK, set, nullptr, kKernelMaskBytes);
+}
 void unblockSignal(int sig) {
   uint64 one = uint64{1} << (sig - 1);
   sys(SYS_rt_sigprocmask, SIG_UNBLOCK, &one, nullptr, kKernelMaskBytes);

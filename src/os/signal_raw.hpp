@@ -15,6 +15,6 @@ int setDefault(int sig);
 void blockAllSignals(sigset_t* old);
 void setSignalMask(const sigset_t* set);
 void unblockSignal(int sig);
-int setAltStack(void* p, std::size_t n);                // of the calling thread; nullptr: none. 0 or -errno
+int setAltStack(void* p, std::size_t n);  // of the calling thread; nullptr: none. 0 or -errno
 
 }  // namespace gort::rt::os

@@ -17,10 +17,10 @@ struct StackBounds {
 // threadStackBounds returns the calling thread's stack. Uses pthread_getattr_np: start-up and foreign attach only.
 StackBounds threadStackBounds();
 
-void setTimerSlack(uint64 ns);                     // prctl(PR_SET_TIMERSLACK); errors ignored: only precision is lost
-void setThreadName(const char* name);              // at most 15 characters
-void sigaltstackSet(void* base, std::size_t n);    // n == 0 disables
-std::size_t minSignalStack();                      // AT_MINSIGSTKSZ, at least 2 KiB
+void setTimerSlack(uint64 ns);         // prctl(PR_SET_TIMERSLACK); errors ignored: only precision is lost
+void setThreadName(const char* name);  // at most 15 characters
+void sigaltstackSet(void* base, std::size_t n);  // n == 0 disables
+std::size_t minSignalStack();                    // AT_MINSIGSTKSZ, at least 2 KiB
 // atThreadExit calls fn(arg) when the calling thread ends, once; arg nullptr forgets the request.
 void atThreadExit(void (*fn)(void*), void* arg);
 

@@ -6,10 +6,10 @@
 
 namespace gort::rt::os {
 
-int64 nanotime();      // real monotonic clock, never virtual
-int64 walltime();      // real wall clock, ns since the epoch
+int64 nanotime();        // real monotonic clock, never virtual
+int64 walltime();        // real wall clock, ns since the epoch
 int64 threadCpuNanos();  // CLOCK_THREAD_CPUTIME_ID
-void vdsoInit();       // called by osinit
+void vdsoInit();         // called by osinit
 
 inline int64 cputicks() { return static_cast<int64>(__builtin_ia32_rdtsc()); }
 inline void procyield(uint32 n) {

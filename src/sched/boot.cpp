@@ -20,7 +20,8 @@
 #include "sched/signal_unix.hpp"
 
 extern "C" [[noreturn]] void exit(int);
-extern "C" const char gort_debug_descriptor;  // debug_descriptor.cpp; named here so that the linker takes it in
+extern "C" const char
+    gort_debug_descriptor;  // debug_descriptor.cpp; named here so that the linker takes it in
 
 // Defined by the api floor: installs what needs the C++ library. Absent in programs without it.
 extern "C" __attribute__((weak)) void gort_api_boot();
@@ -75,7 +76,9 @@ void boot() {
   os::osinit();
   __asm__ volatile("" ::"r"(&gort_debug_descriptor));
   if (os::features.shadowStack) {
-    fatal("gort: user shadow stacks are active and not supported: start with GLIBC_TUNABLES=glibc.cpu.x86_shstk=off");
+    fatal(
+        "gort: user shadow stacks are active and not supported: start with "
+        "GLIBC_TUNABLES=glibc.cpu.x86_shstk=off");
   }
   parseDebugVars(config.godebug, config.godebugLen);
   parseTraceback();
@@ -118,7 +121,7 @@ struct MainStart {
   void (*fn)(void*);
   void* arg;
   const int* code;
-  int32 procs;                        // wanted, 0: as it is
+  int32 procs;  // wanted, 0: as it is
 };
 
 // askM0ToLeave makes m0 return from run. Requires: world stopped.

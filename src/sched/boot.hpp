@@ -6,10 +6,10 @@
 namespace gort::rt {
 
 struct RunConfig {
-  int32 maxProcs = 0;                 // 0: GOMAXPROCS or the machine's
-  std::size_t stack = 0;              // default stack of goroutines, bytes; 0: 256 KiB
-  bool signals = true;                // crash handlers (run only)
-  const char* godebug = "";           // more GODEBUG settings; win over the environment
+  int32 maxProcs = 0;        // 0: GOMAXPROCS or the machine's
+  std::size_t stack = 0;     // default stack of goroutines, bytes; 0: 256 KiB
+  bool signals = true;       // crash handlers (run only)
+  const char* godebug = "";  // more GODEBUG settings; win over the environment
   std::size_t godebugLen = 0;
 };
 

@@ -15,18 +15,18 @@ extern Atomic<uint64> allglen;
 struct DebugDescriptor {
   char magic[8];
   uint32 version, size;
-  const void* allgDir;        // array of pointers to chunks of pointers to G
-  const void* allglen;        // number of Gs
-  uint64 allgChunk;           // Gs per chunk
-  const void* epoch;          // uint32: goroutines with another epoch are abandoned
+  const void* allgDir;  // array of pointers to chunks of pointers to G
+  const void* allglen;  // number of Gs
+  uint64 allgChunk;     // Gs per chunk
+  const void* epoch;    // uint32: goroutines with another epoch are abandoned
   const char* const* waitReasons;
   uint32 waitReasonCount;
   // offsets in G
-  uint32 stackLo, stackHi, schedSp, schedPc, status, waitreason, goid, name, m, epochOfG, startpc, whereFile, whereLine,
-      parentGoid, systemGoroutine;
+  uint32 stackLo, stackHi, schedSp, schedPc, status, waitreason, goid, name, m, epochOfG, startpc, whereFile,
+      whereLine, parentGoid, systemGoroutine;
   // of the frame at sched.sp: see SwitchFrame; the stack pointer after the switch is sched.sp + frameBytes
   uint32 frameRbp, framePc, frameBytes;
-  uint32 mId;                 // offset in M
+  uint32 mId;  // offset in M
 };
 
 namespace {

@@ -10,9 +10,9 @@ bool netpollinited();
 // netpoll waits for delay ns (< 0: until woken, 0: only looks) and returns the goroutines that became runnable.
 // Runs on: g0. With delay != 0: requires no P.
 GQueue netpoll(int64 delay);
-bool netpollBroken();             // a netpollBreak waits to be noticed
-void netpollBreak();              // ends a waiting netpoll; safe from any thread, wakes coalesce
-bool netpollAnyWaiters();         // somebody waits for I/O
+bool netpollBroken();      // a netpollBreak waits to be noticed
+void netpollBreak();       // ends a waiting netpoll; safe from any thread, wakes coalesce
+bool netpollAnyWaiters();  // somebody waits for I/O
 // wakeNetPoller: a timer at `when` was added; sees to it that somebody wakes for it.
 void wakeNetPoller(int64 when);
 

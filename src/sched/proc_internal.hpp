@@ -14,7 +14,7 @@
 namespace gort::rt {
 
 // ---- proc.cpp
-extern bool scanPhase;                           // a collector scans stacks; changes only while the world is stopped
+extern bool scanPhase;  // a collector scans stacks; changes only while the world is stopped
 void checkEdge(const G* gp, GStatus oldval, GStatus newval);
 void casgstatusScan(G* gp, GStatus oldval, GStatus newval);
 // casgstatus moves gp along one edge of Note [G status edges] in proc.cpp.   Requires: the caller owns gp.
@@ -26,20 +26,20 @@ GORT_ALWAYS_INLINE void casgstatus(G* gp, GStatus oldval, GStatus newval) {
     casgstatusScan(gp, oldval, newval);
   }
 }
-G* malg(uint8 stackClass);                       // a new G with a stack, in allgs, Gdead; nullptr: out of memory
+G* malg(uint8 stackClass);  // a new G with a stack, in allgs, Gdead; nullptr: out of memory
 void allgadd(G* gp);
-inline constexpr uint64 kAllgChunk = 8192;        // Gs per chunk of allgs
-bool runqput(P* pp, G* gp, bool next);           // returns whether it ended in a read-modify-write (fenceAfterRmw)
-void globrunqput(G* gp);                         // Requires: sched.lock
-void globrunqputbatch(GQueue& q, int32 n);       // Requires: sched.lock
-G* globrunqget(P* pp, int32 max);                // Requires: sched.lock
+inline constexpr uint64 kAllgChunk = 8192;  // Gs per chunk of allgs
+bool runqput(P* pp, G* gp, bool next);      // returns whether it ended in a read-modify-write (fenceAfterRmw)
+void globrunqput(G* gp);                    // Requires: sched.lock
+void globrunqputbatch(GQueue& q, int32 n);  // Requires: sched.lock
+G* globrunqget(P* pp, int32 max);           // Requires: sched.lock
 void injectglist(GQueue& q);
 GORT_SYSTEMSTACK G* execute(G* gp, bool inheritTime);
 void dropg();
 void resetspinning();
 void wakep();
 void setCoarseNow(int64 now);
-void abandonAll();                               // Requires: world stopped
+void abandonAll();  // Requires: world stopped
 
 // ---- proc_m.cpp
 M* allocm(bool extra);
@@ -53,39 +53,39 @@ GORT_SYSTEMSTACK void startlockedm(G* gp);
 bool readyLocked(G* gp);
 void acquirep(P* pp);
 P* releasep();
-void pidleput(P* pp);                            // Requires: sched.lock
-P* pidleget();                                   // Requires: sched.lock
-void mput(M* mp);                                // Requires: sched.lock
-M* mget();                                       // Requires: sched.lock
+void pidleput(P* pp);  // Requires: sched.lock
+P* pidleget();         // Requires: sched.lock
+void mput(M* mp);      // Requires: sched.lock
+M* mget();             // Requires: sched.lock
 int32 mcount();
 void incidlelocked(int32 v);
 void startTemplateThread();
-void bindThread(M* mp);                          // per-thread state of an M: tid, EH globals, fiber
+void bindThread(M* mp);  // per-thread state of an M: tid, EH globals, fiber
 [[noreturn]] void leaveg0(M* mp);
 
 // ---- proc_world.cpp
 GORT_SYSTEMSTACK void gcstopm();
-void procresize(int32 n);                        // Requires: world stopped or start-up
+void procresize(int32 n);  // Requires: world stopped or start-up
 bool preemptone(P* pp);
 bool preemptall();
-bool stopTheWorldFor(int64 ns);                  // as stopTheWorld, but gives up (world running again) after ns
+bool stopTheWorldFor(int64 ns);  // as stopTheWorld, but gives up (world running again) after ns
 uint32 retake(int64 now);
 
 // ---- sysmon.cpp
 void startSysmon();
-void checkdead();                                // Requires: sched.lock
+void checkdead();  // Requires: sched.lock
 void schedtrace(bool detailed);
 
 // ---- boot.cpp
-extern bool runMode;                             // gort::run owns the process: crash handlers, deadlock report
+extern bool runMode;  // gort::run owns the process: crash handlers, deadlock report
 extern Atomic<bool> booted;
 extern Atomic<bool> mainStarted;
-void mainLeft();                                 // m0 is on its way out of run()
+void mainLeft();  // m0 is on its way out of run()
 
 // ---- sim.cpp
 void siminit();
-bool simAdvance();                               // nothing runnable: moves virtual time to the next timer; false: no timer
-void simShuffle(P* pp);                          // draws the next goroutine of the queue from the seed
+bool simAdvance();       // nothing runnable: moves virtual time to the next timer; false: no timer
+void simShuffle(P* pp);  // draws the next goroutine of the queue from the seed
 extern int64 simNow;
 
 }  // namespace gort::rt

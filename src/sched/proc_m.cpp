@@ -79,7 +79,8 @@ void templateThread(void*) {
 }  // namespace
 
 void startTemplateThread() {
-  if (const int err = os::createThread(templateThread, nullptr, kG0StackBytes); err != 0) threadCreateFailed(err);
+  if (const int err = os::createThread(templateThread, nullptr, kG0StackBytes); err != 0)
+    threadCreateFailed(err);
 }
 
 // bindThread sets what belongs to the thread an M runs on.   Runs on: that thread.
@@ -297,7 +298,8 @@ void stoplockedm() {
   if (pp != nullptr) restP(pp);
   mPark(mp);
   if (GORT_UNLIKELY(mp->leaving) && mp->nextp == nullptr) leaveg0(mp);
-  GORT_CHECK(readgstatus(mp->lockedg) == static_cast<uint32>(GStatus::Grunnable), "stoplockedm: not runnable");
+  GORT_CHECK(readgstatus(mp->lockedg) == static_cast<uint32>(GStatus::Grunnable),
+             "stoplockedm: not runnable");
   acquirep(mp->nextp);
   mp->nextp = nullptr;
 }
@@ -349,7 +351,8 @@ void acquirep(P* pp) {
 P* releasep() {
   M* mp = getg()->m;
   P* pp = mp->p;
-  GORT_CHECK(pp != nullptr && pp->m == mp && pp->status.load(Order::relaxed) == static_cast<uint32>(PStatus::Prunning),
+  GORT_CHECK(pp != nullptr && pp->m == mp &&
+                 pp->status.load(Order::relaxed) == static_cast<uint32>(PStatus::Prunning),
              "releasep: invalid p state");
   mp->p = nullptr;
   pp->m = nullptr;

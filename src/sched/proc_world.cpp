@@ -40,7 +40,8 @@ bool stopAll(int64 ns) {
   --sched.stopwait;
   for (int32 i = 0; i < gomaxprocs; ++i) {
     P* pp = allp[i];
-    if (pp->status.load() == st(PStatus::Psyscall) && pp->status.cas(st(PStatus::Psyscall), st(PStatus::Pgcstop))) {
+    if (pp->status.load() == st(PStatus::Psyscall) &&
+        pp->status.cas(st(PStatus::Psyscall), st(PStatus::Pgcstop))) {
       pp->syscalltick.fetchAdd(1, Order::relaxed);
       --sched.stopwait;
     }

@@ -6,14 +6,14 @@
 namespace gort::rt {
 
 struct DebugVars {
-  int32 schedtrace = 0;        // ms between lines, 0: off
+  int32 schedtrace = 0;  // ms between lines, 0: off
   int32 scheddetail = 0;
   int32 asyncpreemptoff = 0;
   int32 panicnil = 0;
   int32 dontfreezetheworld = 0;
   int32 tracebackancestors = 0;
   int32 tracebacklabels = 0;
-  int64 stallNs = 0;           // report a goroutine that keeps its P longer, 0: off
+  int64 stallNs = 0;  // report a goroutine that keeps its P longer, 0: off
   bool sim = false, chaos = false;
   uint64 simSeed = 0, chaosSeed = 0;
 };
@@ -22,9 +22,10 @@ extern DebugVars debug;
 // parseDebugVars reads GODEBUG, then `extra` (run_options.godebug; wins). Unknown names are ignored, as Go does; a value
 // that is not a number is reported on stderr and ignored.
 void parseDebugVars(const char* extra, std::size_t extraLen);
-void parseTraceback();                              // GOTRACEBACK
-int32 gotraceback(bool* all, bool* crash);          // level for this moment; crash: raise SIGABRT at the end
-bool setTraceback(const char* level, std::size_t n);  // debug::set_traceback: can only raise; false: unknown word
-int32 defaultProcs();                               // GOMAXPROCS, else affinity and cgroup limit
+void parseTraceback();                      // GOTRACEBACK
+int32 gotraceback(bool* all, bool* crash);  // level for this moment; crash: raise SIGABRT at the end
+bool setTraceback(const char* level,
+                  std::size_t n);  // debug::set_traceback: can only raise; false: unknown word
+int32 defaultProcs();              // GOMAXPROCS, else affinity and cgroup limit
 
 }  // namespace gort::rt

@@ -5,7 +5,7 @@
 
 namespace gort::rt {
 
-int64 simNanotime();       // virtual monotonic ns; begins at 1 h, so that subtractions stay positive
-int64 simWalltime();       // virtual wall clock: 2000-01-01 00:00:00 UTC + virtual time
+int64 simNanotime();  // virtual monotonic ns; begins at 1 h, so that subtractions stay positive
+int64 simWalltime();  // virtual wall clock: 2000-01-01 00:00:00 UTC + virtual time
 
 }  // namespace gort::rt

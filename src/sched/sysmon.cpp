@@ -80,9 +80,11 @@ void sysmonLoop() {
     if (!simMode) {
       setCoarseNow(now);
       idle = retake(now) != 0 ? 0 : idle + 1;
-      if (timersSleepUntil() < now - kLateTimerNs) startm(nullptr, false, false);  // nobody ran it: maybe a hog
+      if (timersSleepUntil() < now - kLateTimerNs)
+        startm(nullptr, false, false);  // nobody ran it: maybe a hog
     }
-    if (now - lastScavenge > kScavengeNs || (sched.gFree.nDirty.load(Order::relaxed) > 0 && sched.npidle.load() == gomaxprocs)) {
+    if (now - lastScavenge > kScavengeNs ||
+        (sched.gFree.nDirty.load(Order::relaxed) > 0 && sched.npidle.load() == gomaxprocs)) {
       lastScavenge = now;
       scavengeStacks();
     }
@@ -154,10 +156,11 @@ Printer& idOrNil(Printer& p, int64 id) { return id < 0 ? p << "nil" : p << id; }
 
 void traceP(Printer& p, int32 i, const P* pp) {
   const M* mp = pp->m;
-  p << "  P" << i << ": status=" << pp->status.load(Order::relaxed) << " schedtick=" << pp->schedtick.load(Order::relaxed)
+  p << "  P" << i << ": status=" << pp->status.load(Order::relaxed)
+    << " schedtick=" << pp->schedtick.load(Order::relaxed)
     << " syscalltick=" << pp->syscalltick.load(Order::relaxed) << " m=";
   idOrNil(p, mp == nullptr ? -1 : mp->id) << " runqsize=" << pp->runq.size() << " gfreecnt=" << pp->gFreeN
-                                           << " timerslen=" << pp->timers.n << "\n";
+                                          << " timerslen=" << pp->timers.n << "\n";
 }
 
 void traceM(Printer& p, const M* mp) {
@@ -166,8 +169,9 @@ void traceM(Printer& p, const M* mp) {
   idOrNil(p, pp == nullptr ? -1 : pp->id) << " curg=";
   idOrNil(p, lockedGoid(mp->curg)) << " mallocing=" << mp->mallocing << " throwing=" << mp->throwing
                                    << " preemptoff=" << (mp->preemptoff == nullptr ? "" : mp->preemptoff)
-                                   << " locks=" << mp->locks << " dying=" << mp->dying << " spinning=" << mp->spinning
-                                   << " blocked=" << mp->blocked << " lockedg=";
+                                   << " locks=" << mp->locks << " dying=" << mp->dying
+                                   << " spinning=" << mp->spinning << " blocked=" << mp->blocked
+                                   << " lockedg=";
   idOrNil(p, lockedGoid(mp->lockedg)) << "\n";
 }
 
@@ -175,7 +179,8 @@ void traceG(G* gp, void* arg) {
   auto& p = *static_cast<Printer*>(arg);
   const M* mp = gp->m;
   const M* locked = gp->lockedm;
-  p << "  G" << gp->goid << ": status=" << readgstatus(gp) << "(" << waitReasonString(gp->waitreason) << ") m=";
+  p << "  G" << gp->goid << ": status=" << readgstatus(gp) << "(" << waitReasonString(gp->waitreason)
+    << ") m=";
   idOrNil(p, mp == nullptr ? -1 : mp->id) << " lockedm=";
   idOrNil(p, locked == nullptr ? -1 : locked->id) << "\n";
 }

@@ -72,46 +72,48 @@ struct Location {
   uint32 line = 0;
 };
 
-inline constexpr uintptr kStackPreempt = static_cast<uintptr>(-1314);  // stackguard0: yield at the next safe point
+inline constexpr uintptr kStackPreempt =
+    static_cast<uintptr>(-1314);  // stackguard0: yield at the next safe point
 
 struct G {
   // switch: read by assembly, offsets in arch/asm_fields.tbl
   StackRange stack;
-  uintptr stackguard0 = 0;     // kStackPreempt asks for a yield; written by anyone, atomically
-  M* m = nullptr;              // nullptr unless running or in a system call
+  uintptr stackguard0 = 0;  // kStackPreempt asks for a yield; written by anyone, atomically
+  M* m = nullptr;           // nullptr unless running or in a system call
   Gobuf sched;
   Atomic<uint32> atomicstatus{0};
-  WaitReason waitreason{};     // valid while Gwaiting
-  uint8 stackClass = 0;        // size class of the slot, kNoSlot for g0 and foreign goroutines
+  WaitReason waitreason{};       // valid while Gwaiting
+  uint8 stackClass = 0;          // size class of the slot, kNoSlot for g0 and foreign goroutines
   bool systemGoroutine = false;  // runtime's own: not counted, hidden in dumps
-  bool foreign = false;        // the goroutine that stands for a foreign thread
-  bool stackCanary = false;    // its slot has no real guard, only known bytes at stack.lo
+  bool foreign = false;          // the goroutine that stands for a foreign thread
+  bool stackCanary = false;      // its slot has no real guard, only known bytes at stack.lo
   uint64 goid = 0;
   // park and ready
-  G* schedlink = nullptr;      // in exactly one list at a time
-  struct Sudog* waiting = nullptr;  // sudogs this G waits on, in lock order; owner: this G, readers hold the channel lock
-  void* param = nullptr;       // waker -> woken
-  int64 waitsince = 0;         // sched.coarseNow when it parked
+  G* schedlink = nullptr;  // in exactly one list at a time
+  struct Sudog* waiting =
+      nullptr;  // sudogs this G waits on, in lock order; owner: this G, readers hold the channel lock
+  void* param = nullptr;         // waker -> woken
+  int64 waitsince = 0;           // sched.coarseNow when it parked
   Atomic<uint32> selectDone{0};  // select race: 0 -> 1 by the winner
-  uint32 epoch = 0;            // of the run() it belongs to; older than sched.epoch: abandoned, never runs again
+  uint32 epoch = 0;  // of the run() it belongs to; older than sched.epoch: abandoned, never runs again
   M* lockedm = nullptr;
   // language
-  Panic* panic_ = nullptr;     // innermost panic
-  Defer* defer_ = nullptr;     // innermost deferred call
-  void* locals = nullptr;      // gort::local slots
-  void* labels = nullptr;      // pprof labels (diag)
-  void* bubble = nullptr;      // synctest/sim bubble
+  Panic* panic_ = nullptr;  // innermost panic
+  Defer* defer_ = nullptr;  // innermost deferred call
+  void* locals = nullptr;   // gort::local slots
+  void* labels = nullptr;   // pprof labels (diag)
+  void* bubble = nullptr;   // synctest/sim bubble
   // creation
   const char* name = nullptr;  // go_options.name, interned
   Location where{};            // the go statement
   uint64 parentGoid = 0;
-  uintptr startpc = 0;         // the function it runs
-  uintptr gopc = 0;            // return address in the creator
+  uintptr startpc = 0;  // the function it runs
+  uintptr gopc = 0;     // return address in the creator
   // system calls, traceback
   uintptr syscallsp = 0, syscallpc = 0, syscallbp = 0;
   // sanitizers
-  void* fiber = nullptr;       // TSan
-  void* fakeStack = nullptr;   // ASan
+  void* fiber = nullptr;      // TSan
+  void* fakeStack = nullptr;  // ASan
   Timer* sleepTimer = nullptr;
   GORT_NOTINHEAP
 };
@@ -125,21 +127,21 @@ struct Sudog {
   G* g = nullptr;
   Sudog* next = nullptr;
   Sudog* prev = nullptr;
-  void* elem = nullptr;        // value to send, or where to receive; the peer writes or reads through it
+  void* elem = nullptr;  // value to send, or where to receive; the peer writes or reads through it
   int64 acquiretime = 0, releasetime = 0;
-  uint32 ticket = 0;           // treap priority / notify ticket
-  bool isSelect = false;       // g.selectDone must be won before waking
-  bool success = false;        // woken by a value (true) or by close (false)
-  uint16 waiters = 0;          // semaRoot: saturating count of the list
-  Sudog* parent = nullptr;     // semaRoot tree
-  Sudog* waitlink = nullptr;   // g.waiting list / semaRoot list
+  uint32 ticket = 0;          // treap priority / notify ticket
+  bool isSelect = false;      // g.selectDone must be won before waking
+  bool success = false;       // woken by a value (true) or by close (false)
+  uint16 waiters = 0;         // semaRoot: saturating count of the list
+  Sudog* parent = nullptr;    // semaRoot tree
+  Sudog* waitlink = nullptr;  // g.waiting list / semaRoot list
   Sudog* waittail = nullptr;
   Hchan* c = nullptr;
   GORT_NOTINHEAP
 };
 
 extern int32 gomaxprocs;
-extern bool chaosMode;               // see sched/sim.cpp
+extern bool chaosMode;  // see sched/sim.cpp
 
 struct RunqEnv {
   template <class T>
@@ -160,41 +162,41 @@ struct EhGlobals {
 
 struct M {
   // switch: read by assembly
-  G* g0 = nullptr;             // scheduling stack: the thread's own
-  uintptr exitsp = 0;          // m0 only: where enterg0 saved the caller of run()
+  G* g0 = nullptr;     // scheduling stack: the thread's own
+  uintptr exitsp = 0;  // m0 only: where enterg0 saved the caller of run()
   G* curg = nullptr;
   // owner M
-  P* p = nullptr;              // nullptr while not running Go code
-  P* nextp = nullptr;          // handed over by startm before the wake-up
-  P* oldp = nullptr;           // the P it had before the system call
+  P* p = nullptr;      // nullptr while not running Go code
+  P* nextp = nullptr;  // handed over by startm before the wake-up
+  P* oldp = nullptr;   // the P it had before the system call
   int64 id = 0;
-  int32 locks = 0;             // > 0: not preemptible
+  int32 locks = 0;  // > 0: not preemptible
   int32 mallocing = 0;
   int32 throwing = 0;
   int32 dying = 0;
   const char* preemptoff = nullptr;
-  bool spinning = false;       // looking for work, counted in sched.nmspinning
-  bool blocked = false;        // asleep in park
-  bool lockedIdle = false;     // by sched.lock: in stoplockedm, wants a P
-  bool isextra = false;        // serves a foreign thread
+  bool spinning = false;                     // looking for work, counted in sched.nmspinning
+  bool blocked = false;                      // asleep in park
+  bool lockedIdle = false;                   // by sched.lock: in stoplockedm, wants a P
+  bool isextra = false;                      // serves a foreign thread
   bool (*waitunlockf)(G*, void*) = nullptr;  // gopark's commit, run on g0
   void* waitlock = nullptr;
   WaitReason waitReasonNext{};
-  EhGlobals* eh = nullptr;     // this thread's C++ exception state; nullptr without libstdc++
+  EhGlobals* eh = nullptr;  // this thread's C++ exception state; nullptr without libstdc++
   CheapRand rand;
   void (*mstartfn)() = nullptr;
   G* lockedg = nullptr;
-  uint32 lockedExt = 0;        // LockOSThread count by users
-  uint32 lockedInt = 0;        // by the runtime
+  uint32 lockedExt = 0;  // LockOSThread count by users
+  uint32 lockedInt = 0;  // by the runtime
   Note park;
-  M* alllink = nullptr;        // allm, written once
-  M* schedlink = nullptr;      // sched.midle, newm queue
+  M* alllink = nullptr;    // allm, written once
+  M* schedlink = nullptr;  // sched.midle, newm queue
   int tid = 0;
   uint64 procid = 0;
-  void* gsignal = nullptr;     // alternate signal stack
+  void* gsignal = nullptr;  // alternate signal stack
   std::size_t gsignalSize = 0;
-  bool leaving = false;        // m0 only: the main goroutine has ended, return from run()
-  G* foreignG = nullptr;       // isextra: the goroutine that stands for the thread
+  bool leaving = false;   // m0 only: the main goroutine has ended, return from run()
+  G* foreignG = nullptr;  // isextra: the goroutine that stands for the thread
   // debug builds: ranks held
   uint8 heldCount = 0;
   const Mutex* held[12]{};
@@ -204,23 +206,23 @@ struct M {
 struct P {
   int32 id = 0;
   Atomic<uint32> status{0};
-  P* link = nullptr;           // sched.pidle
+  P* link = nullptr;            // sched.pidle
   Atomic<uint32> schedtick{0};  // +1 per schedule(); owner writes, sysmon reads
   Atomic<uint32> syscalltick{0};
-  M* m = nullptr;              // back link, nullptr if idle
-  bool preempt = false;        // asked to enter the scheduler
+  M* m = nullptr;        // back link, nullptr if idle
+  bool preempt = false;  // asked to enter the scheduler
   bool runSafePointFn = false;
-  uint32 timerTick = 0;        // switches since the timers were looked at
+  uint32 timerTick = 0;  // switches since the timers were looked at
   uint64 goidcache = 0, goidcacheend = 0;
   struct {
     uint32 schedtick = 0, syscalltick = 0;
     int64 schedwhen = 0, syscallwhen = 0;
-  } sysmontick;                // owner: sysmon
+  } sysmontick;  // owner: sysmon
   // dead Gs that keep a default-size stack: no lock, owner P
   GList gFree;
   int32 gFreeN = 0;
   Timers timers;
-  void* poolLocal = nullptr;   // per-P slots of sync pools (api floor)
+  void* poolLocal = nullptr;  // per-P slots of sync pools (api floor)
   alignas(kCacheLineSize) Runq runq;
   GORT_NOTINHEAP
 };
@@ -233,10 +235,10 @@ struct Sched {
   // by lock
   M* midle = nullptr;
   int32 nmidle = 0;
-  int32 nmidlelocked = 0;      // locked Ms waiting for work
-  int64 mnext = 0;             // Ms made so far
+  int32 nmidlelocked = 0;  // locked Ms waiting for work
+  int64 mnext = 0;         // Ms made so far
   int32 maxmcount = 10000;
-  int32 nmsys = 0;             // Ms not counted for deadlock detection
+  int32 nmsys = 0;  // Ms not counted for deadlock detection
   int64 nmfreed = 0;
   Atomic<int32> ngsys{0};
   P* pidle = nullptr;
@@ -244,13 +246,13 @@ struct Sched {
   Atomic<int32> nmspinning{0};
   Atomic<uint32> needspinning{0};
   GQueue runq;
-  Atomic<int32> runqsize{0};   // written with lock held, read without
+  Atomic<int32> runqsize{0};  // written with lock held, read without
   struct {
     Mutex lock{LockRank::gFree};
-    GList dirty;               // dead Gs with touched stacks
-    GList clean;               // dead Gs whose stack pages went back to the kernel
+    GList dirty;                    // dead Gs with touched stacks
+    GList clean;                    // dead Gs whose stack pages went back to the kernel
     Atomic<int32> n{0}, nDirty{0};  // written with lock held, read without
-    GList noStack;             // dead Gs without a stack
+    GList noStack;                  // dead Gs without a stack
   } gFree;
   Atomic<bool> gcwaiting{false};  // stop the world is wanted
   int32 stopwait = 0;
@@ -269,7 +271,7 @@ extern Sched sched;
 extern M m0;
 extern G g0;
 extern Atomic<M*> allm;
-extern P** allp;               // length gomaxprocs; changes with the world stopped
+extern P** allp;  // length gomaxprocs; changes with the world stopped
 extern int32 ncpu;
 extern Atomic<uint64> gcount_;  // live user goroutines
 

@@ -46,8 +46,10 @@ static_assert(gort::chan_value<MoveOnly> && gort::chan_value<ThrowingMove>);
 // Traits, not concepts: a task's destructor may throw on a panic through it, and std::movable wants it noexcept.
 static_assert(!std::is_copy_constructible_v<gort::task<int>> && !std::is_copy_assignable_v<gort::task<int>>);
 static_assert(std::is_move_constructible_v<gort::task<int>> && std::is_move_assignable_v<gort::task<int>>);
-static_assert(!std::is_copy_constructible_v<gort::scoped_context> && std::is_move_constructible_v<gort::scoped_context>);
-static_assert(std::copyable<gort::error> && std::copyable<gort::context> && std::copyable<gort::chan<MoveOnly>>);
+static_assert(!std::is_copy_constructible_v<gort::scoped_context> &&
+              std::is_move_constructible_v<gort::scoped_context>);
+static_assert(std::copyable<gort::error> && std::copyable<gort::context> &&
+              std::copyable<gort::chan<MoveOnly>>);
 
 constinit gort::mutex g_mu;
 constinit gort::rw_mutex g_rw;
@@ -107,10 +109,12 @@ inline constexpr gort::context_key<std::string> request_id{"request_id"};
 [[maybe_unused]] void goroutines(const gort::context& ctx) {
   auto t = gort::spawn([](int a, std::unique_ptr<int> p) { return a + *p; }, 1, std::make_unique<int>(3));
   int n = t.join();
-  auto t2 = gort::spawn(ctx, [](gort::context k, int a) { return k.err() ? 0 : a; }, n);
+  auto t2 = gort::spawn(
+      ctx, [](gort::context k, int a) { return k.err() ? 0 : a; }, n);
   t2.cancel();
   (void)t2.join();
-  gort::go({.name = "x", .stack = 1 << 20}, [](std::string s) { (void)s; }, "hello");
+  gort::go(
+      {.name = "x", .stack = 1 << 20}, [](std::string s) { (void)s; }, "hello");
   struct S {
     void m(int) {}
   } obj;
@@ -133,7 +137,8 @@ inline constexpr gort::context_key<std::string> request_id{"request_id"};
 }
 
 [[maybe_unused]] int selects(gort::chan<MoveOnly> c, gort::chan<> done, const gort::context& ctx) {
-  int code = gort::select(gort::on_recv(done, [](auto v) { return v ? 1 : 2; }), gort::on_timeout(1s, [] { return 3; }));
+  int code = gort::select(gort::on_recv(done, [](auto v) { return v ? 1 : 2; }),
+                          gort::on_timeout(1s, [] { return 3; }));
   gort::select(gort::on_recv(c, [](std::optional<MoveOnly>) {}), gort::on_send(done, gort::unit{}, [] {}),
                gort::on_default([] {}));
   std::vector<gort::recv_case<MoveOnly>> many;

@@ -111,7 +111,8 @@ template <class F>
 std::string printed(F f) {
   std::string out;
   {
-    rt::Printer p([](void* s, const char* d, std::size_t n) { static_cast<std::string*>(s)->append(d, n); }, &out);
+    rt::Printer p([](void* s, const char* d, std::size_t n) { static_cast<std::string*>(s)->append(d, n); },
+                  &out);
     f(p);
   }
   return out;
@@ -120,8 +121,13 @@ std::string printed(F f) {
 TEST(Print, NumbersTextsAndHex) {
   EXPECT_EQ(printed([](auto& p) { p << 0 << ' ' << -1 << ' ' << INT64_MIN << ' ' << UINT64_MAX; }),
             "0 -1 -9223372036854775808 18446744073709551615");
-  EXPECT_EQ(printed([](auto& p) { p << true << false << "x" << rt::Hex{0xdeadbeef}; }), "truefalsex0xdeadbeef");
-  EXPECT_EQ(printed([](auto& p) { p.fixed(1234, 3) << '|'; p.fixed(5, 2); }), "1.234|0.05");
+  EXPECT_EQ(printed([](auto& p) { p << true << false << "x" << rt::Hex{0xdeadbeef}; }),
+            "truefalsex0xdeadbeef");
+  EXPECT_EQ(printed([](auto& p) {
+              p.fixed(1234, 3) << '|';
+              p.fixed(5, 2);
+            }),
+            "1.234|0.05");
 }
 
 TEST(Print, LongTextComesThroughWhole) {
@@ -132,7 +138,10 @@ TEST(Print, LongTextComesThroughWhole) {
 TEST(Print, AFixedBufferDropsWhatDoesNotFit) {
   char room[8];
   rt::FixedBuffer b{room, sizeof room};
-  { rt::Printer p(rt::FixedBuffer::write, &b); p << "0123456789"; }
+  {
+    rt::Printer p(rt::FixedBuffer::write, &b);
+    p << "0123456789";
+  }
   EXPECT_EQ(b.len, sizeof room);
   EXPECT_EQ(std::string(room, b.len), "01234567");
 }

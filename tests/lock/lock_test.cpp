@@ -19,7 +19,9 @@ constexpr rt::int64 kMs = 1000000;
 
 class Lock : public testing::Test {
  protected:
-  static void SetUpTestSuite() { gort::block_on([] {}); }  // boots: kernel features are known from here on
+  static void SetUpTestSuite() {
+    gort::block_on([] {});
+  }  // boots: kernel features are known from here on
 };
 
 TEST_F(Lock, MutexKeepsOthersOut) {

@@ -17,7 +17,9 @@ namespace rt = gort::rt;
 
 class Stackalloc : public testing::Test {
  protected:
-  static void SetUpTestSuite() { gort::block_on([] {}); }
+  static void SetUpTestSuite() {
+    gort::block_on([] {});
+  }
 };
 
 // Takes slots of a class until one was made anew, not reused.

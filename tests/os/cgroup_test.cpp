@@ -69,7 +69,8 @@ TEST_F(Cgroup, AContainersOwnRootIsRead) {
 
 TEST_F(Cgroup, GarbageIsNoLimit) {
   v2("/a");
-  for (const char* text : {"", "\n", "abc", "-1 100000\n", "100000\n", "100000 0\n", "1 2 3 4", "99999999999999999999999 1"}) {
+  for (const char* text :
+       {"", "\n", "abc", "-1 100000\n", "100000\n", "100000 0\n", "1 2 3 4", "99999999999999999999999 1"}) {
     file("/sys/fs/cgroup/a/cpu.max", text);
     EXPECT_EQ(limit(), 0U) << '"' << text << '"';
   }
