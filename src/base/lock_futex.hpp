@@ -52,8 +52,8 @@ class BasicMutex {
       Env::procyield();
     }
     waiters_.fetchAdd(1, Order::relaxed);
-    Env::
-        heavyBarrier();  // once is enough: until we leave, every load of waiters_ after it sees at least our 1
+    // Once is enough: until we leave, every load of waiters_ after it sees at least our 1.
+    Env::heavyBarrier();
     while (key_.exchange(1, Order::acquire) != 0) Env::futexsleep(&key_, 1, -1);
     waiters_.fetchSub(1, Order::relaxed);
   }
