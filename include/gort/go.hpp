@@ -91,6 +91,8 @@ void goroutine_main(void* closure) {
 }
 
 inline constexpr std::size_t max_inline_closure = 1024;
+// No place given: reports find the go statement from the return address.
+inline constexpr go_options no_options{{}, 0, {nullptr, nullptr, 0}};
 
 template <class Fn>
 void launch(const go_options& o, Fn fn) {
@@ -135,7 +137,7 @@ template <class F, class... A>
 void go(F&& f, A&&... a) {
   detail::check_go<F, A...>();
   if constexpr (std::invocable<std::decay_t<F>, detail::captured<A>...>) {
-    detail::launch({}, detail::pack(std::forward<F>(f), std::forward<A>(a)...));
+    detail::launch(detail::no_options, detail::pack(std::forward<F>(f), std::forward<A>(a)...));
   }
 }
 template <class F, class... A>
@@ -296,7 +298,7 @@ template <class F, class... A>
   detail::check_start<F, A...>();
   if constexpr (std::invocable<std::decay_t<F>, detail::captured<A>...>) {
     using R = detail::spawn_result<F, detail::captured<A>...>;
-    return detail::spawn_on(new detail::task_state<R>, {}, detail::pack(std::forward<F>(f), std::forward<A>(a)...));
+    return detail::spawn_on(new detail::task_state<R>, detail::no_options, detail::pack(std::forward<F>(f), std::forward<A>(a)...));
   }
 }
 template <class F, class... A>
@@ -317,7 +319,7 @@ template <class F, class... A>
     st->ctx.emplace(with_cancel(c));
     context child = *st->ctx;
     auto fn = detail::pack(std::forward<F>(f), std::move(child), std::forward<A>(a)...);
-    return detail::spawn_on(st.release(), {}, std::move(fn));
+    return detail::spawn_on(st.release(), detail::no_options, std::move(fn));
   }
 }
 

@@ -31,14 +31,12 @@ namespace detail {
 
 new_goroutine newproc_begin(const go_options& o, std::size_t size, std::size_t align, void (*entry)(void*)) {
   rt::Entry e;
-  rt::NewprocOptions n;
-  n.stack = o.stack;
-  if (!o.name.empty()) n.name = rt::internName(o.name.data(), o.name.size());
-  n.where = {o.where.file, o.where.function, o.where.line};
-  n.startpc = reinterpret_cast<rt::uintptr>(entry);
-  n.gopc = reinterpret_cast<rt::uintptr>(__builtin_return_address(0));
-  const rt::NewG g = rt::newprocBegin(n, size, align);
-  return {g.g, g.closure};
+  const rt::NewG n = rt::newprocAlloc(o.stack, size, align);
+  n.g->name = o.name.empty() ? nullptr : rt::internName(o.name.data(), o.name.size());
+  n.g->where = {o.where.file, o.where.function, o.where.line};
+  n.g->startpc = reinterpret_cast<rt::uintptr>(entry);
+  n.g->gopc = reinterpret_cast<rt::uintptr>(__builtin_return_address(0));
+  return {n.g, n.closure};
 }
 
 void newproc_start(void* g, void (*entry)(void*), void* closure) noexcept {

@@ -68,8 +68,6 @@ GORT_NO_SANITIZE void gort_fiber_arrive([[maybe_unused]] G* to) {
 
 }  // extern "C"
 
-#endif
-
 void fiberCreate([[maybe_unused]] G* gp) {
 #if GORT_ASAN
   gp->fakeStack = nullptr;
@@ -90,5 +88,7 @@ void fiberDestroy([[maybe_unused]] G* gp) {
   __asan_unpoison_memory_region(reinterpret_cast<void*>(gp->stack.lo), gp->stack.hi - gp->stack.lo);
 #endif
 }
+
+#endif
 
 }  // namespace gort::rt

@@ -58,7 +58,6 @@ struct {
 } constinit pool;
 
 constinit GuardMode guardMode = GuardMode::install;
-constinit uint8 defaultClass = 4;
 static_assert(kMinStack << 4 == kDefaultStack);
 
 uint64 readMaxMapCount() {
@@ -122,6 +121,8 @@ GuardMode putGuard(uintptr slot, std::size_t n) {
 
 }  // namespace
 
+constinit uint8 stackDefaultClass_ = 4;
+
 void stackinit() {
   pool.mapBudget = readMaxMapCount() / 2;
   if (!os::features.guardInstall && guardMode == GuardMode::install) guardMode = GuardMode::protect;
@@ -134,15 +135,13 @@ std::size_t stackGuardBytes(uint8 cls) {
   return n < kGuardMax ? n : kGuardMax;
 }
 
-uint8 stackClassOf(std::size_t bytes) {
-  if (bytes == 0) return defaultClass;
+uint8 stackClassSlow(std::size_t bytes) {
   if (bytes <= kMinStack) return 0;
   if (bytes >= kMaxStack) return kStackClasses - 1;
   return static_cast<uint8>(len64((bytes - 1) / kMinStack));
 }
 
-uint8 stackDefaultClass() { return defaultClass; }
-void stackSetDefault(std::size_t bytes) { defaultClass = stackClassOf(bytes); }
+void stackSetDefault(std::size_t bytes) { stackDefaultClass_ = stackClassOf(bytes); }
 
 bool stackalloc(G* gp, uint8 cls) {
   lock(pool.lock);
@@ -216,8 +215,7 @@ void stackReleaseBelow(G* gp) {
   if (end > from) os::sysUnused(reinterpret_cast<void*>(from), end - from);
 }
 
-bool stackCanaryIntact(const G* gp) {
-  if (GORT_LIKELY(!gp->stackCanary)) return true;
+bool stackCanarySlow(const G* gp) {
   const auto* w = reinterpret_cast<const uint64*>(gp->stack.lo);
   for (std::size_t i = 0; i < kCanaryBytes / sizeof(uint64); ++i) {
     if (w[i] != kCanary) return false;

@@ -340,11 +340,10 @@ GORT_ALWAYS_INLINE bool putLocal(P* pp, G* gp, bool next) {
 
 // ---- creating goroutines
 
-NewG newprocBegin(const NewprocOptions& o, std::size_t size, std::size_t align) {
+NewG newprocAlloc(std::size_t stack, std::size_t size, std::size_t align) {
   M* mp = acquirem();
-  P* pp = mp->p;
-  const uint8 cls = stackClassOf(o.stack);
-  G* gp = gfget(pp, cls);
+  const uint8 cls = stackClassOf(stack);
+  G* gp = gfget(mp->p, cls);
   if (GORT_UNLIKELY(gp == nullptr)) outOfStacks(stackSlotBytes(cls));
   GORT_CHECK(size <= kMaxClosure && size <= (gp->stack.hi - gp->stack.lo) / 4, "newproc: closure too large for the stack");
   if (align < alignof(StartRecord)) align = alignof(StartRecord);
@@ -353,17 +352,23 @@ NewG newprocBegin(const NewprocOptions& o, std::size_t size, std::size_t align) 
   const uintptr sp = record - kRedZone - sizeof(SwitchFrame);
   auto* frame = reinterpret_cast<SwitchFrame*>(sp);
   *frame = {kDefaultMxcsr, kDefaultX87cw, 0, reinterpret_cast<uintptr>(gort_gostart)};
-  gp->sched = {sp, frame->pc};
+  gp->sched = {sp, reinterpret_cast<uintptr>(gort_gostart)};
   gp->stackguard0 = gp->stack.lo;
-  gp->name = o.name;
-  gp->where = o.where;
-  gp->startpc = o.startpc;
-  gp->gopc = o.gopc;
-  gp->systemGoroutine = o.systemGoroutine;
+  gp->systemGoroutine = false;
   gp->parentGoid = mp->curg != nullptr ? mp->curg->goid : 0;
-  if (GORT_UNLIKELY(o.systemGoroutine)) sched.ngsys.fetchAdd(1, Order::relaxed);
   releasem(mp);
   return {gp, reinterpret_cast<void*>(closure)};
+}
+
+NewG newprocBegin(const NewprocOptions& o, std::size_t size, std::size_t align) {
+  const NewG n = newprocAlloc(o.stack, size, align);
+  n.g->name = o.name;
+  n.g->where = o.where;
+  n.g->startpc = o.startpc;
+  n.g->gopc = o.gopc;
+  n.g->systemGoroutine = o.systemGoroutine;
+  if (o.systemGoroutine) sched.ngsys.fetchAdd(1, Order::relaxed);
+  return n;
 }
 
 void newprocStart(G* gp, void (*fn)(void*), void* closure) {
@@ -561,14 +566,6 @@ void checkPreempt() {
   storeRelaxed(&gp->stackguard0, gp->stack.lo);
   switchAway(gopreempt_m);
 }
-
-M* acquirem() {
-  M* mp = getg()->m;
-  ++mp->locks;
-  return mp;
-}
-
-void releasem(M* mp) { --mp->locks; }
 
 // ---- queues
 

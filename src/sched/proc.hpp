@@ -34,8 +34,13 @@ GORT_NOSPLIT void goyield();                     // as Gosched, but to the local
 [[noreturn]] void goexit0m();       // end of the current goroutine (after its defers)
 void checkPreempt();                // yields if somebody asked; at safe points of long running entries
 
-GORT_NOSPLIT M* acquirem();                      // pins: no preemption, no change of thread
-GORT_NOSPLIT void releasem(M* mp);
+// acquirem pins: no preemption, no change of thread, until releasem.
+inline M* acquirem() {
+  M* mp = getg()->m;
+  ++mp->locks;
+  return mp;
+}
+inline void releasem(M* mp) { --mp->locks; }
 
 // ---- creating
 struct NewprocOptions {
@@ -52,6 +57,8 @@ struct NewG {
 };
 // newprocBegin makes a goroutine with room for a closure; newprocStart runs fn(closure) on it; newprocAbort gives it back.
 // Runs on: any stack of a thread inside the runtime (Entry). Size limit: a quarter of the stack.
+// newprocAlloc is newprocBegin for a caller that sets name, where, startpc and gopc of the G itself.
+NewG newprocAlloc(std::size_t stack, std::size_t size, std::size_t align);
 NewG newprocBegin(const NewprocOptions& o, std::size_t size, std::size_t align);
 void newprocStart(G* gp, void (*fn)(void*), void* closure);
 void newprocAbort(G* gp);
