@@ -130,12 +130,8 @@ class alignas(8) rw_mutex {
     return false;
   }
   void unlock_shared() {
-    std::uint32_t s = detail::load_relaxed(state_);
-    while ((s & kQueue) == 0 && s >= kReader) {
-      if (__atomic_compare_exchange_n(&state_, &s, s - kReader, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
-        return;
-    }
-    unlock_shared_slow();
+    const std::uint32_t s = __atomic_fetch_sub(&state_, kReader, __ATOMIC_RELEASE);
+    if ((s & kQueue) != 0 || s < kReader) unlock_shared_slow(s);
   }
   template <class R, class P>
   [[nodiscard]] bool try_lock_for(std::chrono::duration<R, P> d) {
@@ -166,7 +162,7 @@ class alignas(8) rw_mutex {
   GORT_API bool lock_slow(const detail::patience& p);
   GORT_API bool lock_shared_slow(const detail::patience& p);
   GORT_API void unlock_slow();
-  GORT_API void unlock_shared_slow();
+  GORT_API void unlock_shared_slow(std::uint32_t before);
 
   std::uint32_t state_ = 0;
   [[maybe_unused]] std::uint32_t writers_ =

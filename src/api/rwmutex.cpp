@@ -156,14 +156,14 @@ void rw_mutex::unlock_slow() {
   rt::readyAll(ready);
 }
 
-void rw_mutex::unlock_shared_slow() {
+// s: the word before this reader left.
+void rw_mutex::unlock_shared_slow(std::uint32_t s) {
   rt::Entry e;
-  auto& state = word(state_);
-  rt::uint32 s = state.load(Order::relaxed);
-  do {
-    if (s < kReader) rt::panicString("sync: RUnlock of unlocked RWMutex");
-  } while (!state.compareExchange(s, s - kReader, Order::release));
-  if (s >= 2 * kReader || (s & kQueue) == 0) return;
+  if (s < kReader) {
+    word(state_).fetchAdd(kReader, Order::relaxed);
+    rt::panicString("sync: RUnlock of unlocked RWMutex");
+  }
+  if (s >= 2 * kReader) return;  // not the last
   Lot lot(&state_);
   rt::GQueue ready;
   rt::lock(lot.root.lock);
