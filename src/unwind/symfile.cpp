@@ -160,9 +160,9 @@ ByteSpan debugFileOf(const ElfFile& f) {
 void load(const Module& m, SymFile& s) {
   readSegments(m, s);
   // The vDSO has no file but is wholly in memory.
-  ByteSpan bytes = m.path[0] != 0 ? mapFile(m.path)
-                                  : ByteSpan{reinterpret_cast<const uint8*>(m.map.lo),
-                                             reinterpret_cast<const uint8*>(m.map.hi)};
+  ByteSpan bytes{reinterpret_cast<const uint8*>(m.map.lo),
+                 reinterpret_cast<const uint8*>(alignUp(m.map.hi, kPageSize))};
+  if (m.path[0] != 0) bytes = mapFile(m.path);
   if (m.path[0] != 0 && !isMapped(m, bytes)) {
     mapFree(bytes.p, bytes.size());
     return;
