@@ -62,11 +62,13 @@ def check(root):
             problems.append(f"{held} is a leaf but {taken} is taken under it")
         if held in position and taken in position and position[held] >= position[taken]:
             problems.append(f"{taken} is taken under {held}, so its rank must be greater")
-    used = re.compile(r"LockRank::([A-Za-z]\w*)")
+    use, seen = re.compile(r"LockRank::([A-Za-z]\w*)"), set()
     for path in cxx.files(root, ("src",)):
-        for m in used.finditer(cxx.blank(cxx.read(root, path))):
+        for m in use.finditer(cxx.blank(cxx.read(root, path))):
+            seen.add(m.group(1))
             if m.group(1) not in position:
                 problems.append(f"{path}: unknown rank LockRank::{m.group(1)}")
+    problems += [f"rank {n}: no lock has it" for n in ranks if n not in seen and n != "unranked"]
     return problems
 
 

@@ -10,19 +10,15 @@ namespace gort::rt {
 enum class LockRank : uint8 {
   unranked,  // leaf test locks; never nested
   sysmon,
-  boot,
-  allp,
   sudogSema,  // a root of the parking lot (semaphores, notify lists, rw_mutex)
   timerUser,  // a public timer: held while its channel is drained and its Timer armed
   hchan,      // several at once: in address order (select)
   context,
   timers,
-  netpoll,
   sched,
   allg,
   gFree,
   stackpool,
-  print,
   persistent,
 };
 

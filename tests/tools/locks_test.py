@@ -11,6 +11,7 @@ RANKS = "enum class LockRank : uint8 {\n  unranked,\n  a,  // first\n  b,\n  c,\
 class LocksTest(TreeTest):
     def ranks(self, text=RANKS):
         self.put("src/schema/lockrank.hpp", text)
+        self.put("src/sched/locks.cpp", "".join(f"Mutex {n}{{LockRank::{n}}};\n" for n in "abc"))
 
     def dag(self, text):
         self.put("docs/locks.dag", text)
@@ -33,6 +34,11 @@ class LocksTest(TreeTest):
     def test_leaf_with_something_below(self):
         self.ranks()
         self.assertFound(self.dag("a < b < c; leaf: b;"), "b is a leaf but c is taken under it")
+
+    def test_rank_without_a_lock(self):
+        self.ranks()
+        self.put("src/sched/locks.cpp", "Mutex a{LockRank::a}, b{LockRank::b};\n")
+        self.assertFound(self.dag("a < b < c;"), "rank c: no lock has it")
 
     def test_use_of_an_unknown_rank(self):
         self.ranks()
