@@ -30,7 +30,10 @@ gort_add_check(libc ${tools}/libc_allow.py $<TARGET_FILE:gort_core>)
 set(linked ${CMAKE_CURRENT_BINARY_DIR}/core_freestanding)
 gort_add_check(freestanding ${tools}/freestanding.py --cc ${CMAKE_C_COMPILER} --archive $<TARGET_FILE:gort_core>
   --main ${PROJECT_SOURCE_DIR}/tests/freestanding/main.c --out ${linked})
-gort_add_check(dialect ${tools}/dialect.py --archive $<TARGET_FILE:gort_core> --program ${linked})
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  set(su --su ${CMAKE_CURRENT_BINARY_DIR}/CMakeFiles/gort_core_objects.dir)
+endif()
+gort_add_check(dialect ${tools}/dialect.py --archive $<TARGET_FILE:gort_core> --program ${linked} ${su})
 set_tests_properties(check.freestanding PROPERTIES FIXTURES_SETUP gort_core_linked)
 set_tests_properties(check.dialect PROPERTIES FIXTURES_REQUIRED gort_core_linked)
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks the markers of src/base/dialect.hpp on the linked core.
 
-usage: dialect.py --archive libgort_core.a --program LINKED [--table FILE] [--root ROOT] [--slack BYTES] [-v]
+usage: dialect.py --archive libgort_core.a --program LINKED [--su DIR] [--table FILE] [--root ROOT] [--slack BYTES] [-v]
 
 GORT_NOSPLIT (section .text.gort_nosplit): runs on the goroutine's stack; the deepest chain of frames from it must fit
 the slack below the guard.  The chain ends where the stack is switched.  Recursion, a frame of unknown size and an
@@ -10,6 +10,9 @@ indirect call that the table does not resolve are errors.
 It calls nothing of libc but what the table names: the thread may hold a P, and libc's locks may be held by a stopped one.
 GORT_SYSTEMSTACK (section .text.gort_sysstack): runs on g0; called only from its like, or passed to mcall/systemstack.
 GORT_NOWRITEBARRIER: reaches no function whose name says that it is a write barrier.
+
+--su: GCC's own frame sizes (-fstack-usage) below DIR.  No function may have a smaller frame here than GCC says: the
+reading of the instructions would have missed something.
 
 The table (tools/indirect_calls.txt), one statement a line, regular expressions over demangled names, '#' comments:
   switch  RE                 changes the stack (mcall, systemstack, gogo): a chain ends there
@@ -180,6 +183,43 @@ class Checker:
         return None
 
 
+def base_name(signature):
+    """The plain name in a signature, or None where a plain name is not enough (lambdas, operators)."""
+    if "lambda" in signature or "operator" in signature or "::_FUN" in signature:
+        return None
+    head = re.sub(r"\(anonymous namespace\)|\{anonymous\}", "anonymous", signature).split("(")[0].split("<")[0]
+    words = head.split("::")[-1].split()
+    return words[-1] if words else None
+
+
+def read_stack_usage(directory):
+    """plain name -> frame sizes that GCC wrote, over all .su files"""
+    sizes = {}
+    for base, _, names in os.walk(directory):
+        for n in (n for n in names if n.endswith(".su")):
+            with open(os.path.join(base, n), encoding="utf-8") as f:
+                for line in f:
+                    where, size, _ = line.rstrip("\n").split("\t")
+                    name = base_name(where.split(":", 3)[-1])
+                    if name:
+                        sizes.setdefault(name, set()).add(int(size))
+    return sizes
+
+
+def check_stack_usage(checker, sizes):
+    compared = 0
+    for f in checker.functions.values():
+        name = base_name(checker.pretty[f.name])
+        if name in sizes and elfcode.parent(f.name) == f.name:
+            compared += 1
+            if f.frame < min(sizes[name]) and not f.dynamic:
+                checker.problems.append(f"{checker.pretty[f.name]}: frame of {f.frame} bytes by its instructions, "
+                                        f"{min(sizes[name])} by GCC")
+    if compared < 50:
+        checker.problems.append(f"only {compared} functions could be compared with GCC's .su files: are they there?")
+    return compared
+
+
 def marked_nowritebarrier(root):
     names = set()
     for path in cxx.files(root, ("src",)):
@@ -198,6 +238,7 @@ def main(argv):
     p.add_argument("--program", required=True)
     p.add_argument("--root", default=here)
     p.add_argument("--table")
+    p.add_argument("--su")
     p.add_argument("--slack", type=int, default=SLACK)
     p.add_argument("-v", action="store_true", dest="verbose")
     a = p.parse_args(argv)
@@ -211,6 +252,8 @@ def main(argv):
     roots = checker.check_nosplit(a.slack)
     sysstack = checker.check_sysstack()
     checker.check_barriers(marked_nowritebarrier(a.root))
+    if a.su:
+        print(f"dialect: {check_stack_usage(checker, read_stack_usage(a.su))} frames agree with GCC's own sizes")
     worst = max(roots, key=lambda n: checker.depth[n], default=None)
     print(f"dialect: {len(roots)} NOSPLIT and {sysstack} SYSTEMSTACK functions")
     if worst:
