@@ -21,11 +21,11 @@ using chantest::settle;
 using namespace std::chrono_literals;
 
 // Constant initialisation, and usable with the standard's guards.
-constinit gort::mutex globalMutex;
-constinit gort::rw_mutex globalRwMutex;
-constinit gort::once globalOnce;
-constinit gort::cond globalCond;
-constinit gort::semaphore globalSemaphore{3};
+[[maybe_unused]] constinit gort::mutex globalMutex;
+[[maybe_unused]] constinit gort::rw_mutex globalRwMutex;
+[[maybe_unused]] constinit gort::once globalOnce;
+[[maybe_unused]] constinit gort::cond globalCond;
+[[maybe_unused]] constinit gort::semaphore globalSemaphore{3};
 
 // TestPeer: what the types must not be.
 template <class T>
