@@ -3,15 +3,12 @@
 //
 // Invariants, under c.lock:
 //   (1) One of c.sendq and c.recvq is empty, except for an unbuffered channel on which one goroutine waits to
-//   send and to
-//       receive in one select.
+//       send and to receive in one select.
 //   (2) Buffered: qcount > 0 implies recvq empty of live waiters; qcount < dataqsiz implies sendq likewise.
-//   "Live": a
-//       sudog of a select that another case has won stays queued until its owner removes it; dequeue passes
-//       over it.
+//       "Live": a sudog of a select that another case has won stays queued until its owner removes it; dequeue
+//       passes over it.
 //   (3) closed implies both queues empty. closed never goes back.
-//   (4) The ring's values are slots recvx .. recvx + qcount - 1 (mod dataqsiz); sendx is the slot behind
-//   them.
+//   (4) The ring's values are slots recvx .. recvx + qcount - 1 (mod dataqsiz); sendx is the slot behind them.
 //
 // A value goes straight from a sender to a waiting receiver, or from a waiting sender to a receiver, through
 // the parked side's Sudog::elem; the parked side's stack is written while it stands still, under the
@@ -28,8 +25,9 @@
 //   its waiting senders.
 //
 // Cost of the hot paths, instructions from call to return without lock, unlock and goready: see
-// docs/performance.md. Rejected: a lock-free ring for buffered channels (select and close need one point that
-// orders everything; Vyukov's proposal for Go ended there too).
+// docs/performance.md.
+// Rejected: a lock-free ring for buffered channels (select and close need one point that orders everything;
+// Vyukov's proposal for Go ended there too).
 #include "lang/chan.hpp"
 
 #include "base/check.hpp"

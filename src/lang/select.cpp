@@ -2,14 +2,15 @@
 // select.     (Go: select.go)
 //
 // A select goes through up to five phases; each may end it.
-//   look     without locks: is a case ready? Choose uniformly among those, lock that one channel, do it. With
-//   a default
-//            case and nothing ready: proof that there was one moment at which nothing was (chan.hpp, Note
-//            [Looking without the lock]), then default.
+//   look     without locks: is a case ready? Choose uniformly among those, lock that one channel, do it. With a
+//            default case and nothing ready: proof that there was one moment at which nothing was (chan.hpp,
+//            Note [Looking without the lock]), then default.
 //   choose   with all channels locked, in address order: the same again, now exact.
 //   enqueue  a sudog on each channel; arm the timer; park. The locks are released on g0, after we are off our
-//   stack. woken    by a peer, by close or by the timer: whoever wins G::selectDone. Leave the other queues,
-//   one lock at a time. retry    a peer's move threw: from the start, the deadline stays.
+//            stack.
+//   woken    by a peer, by close or by the timer: whoever wins G::selectDone. Leave the other queues, one lock
+//            at a time.
+//   retry    a peer's move threw: from the start, the deadline stays.
 // Go locks all channels for every select and walks a random permutation; we draw a random number only if two
 // cases are ready, and take one lock if there is no need to wait.
 //
@@ -19,9 +20,9 @@
 //
 // Note [selectDone]
 //   0 open -> 1 won: by the peer or timer that will ready us; the losers pass over our sudogs.
-//   2 arming -> 0: on g0, once we are parked. 2 -> 3: the timer fired before that; then we do not park at
-//   all. Peers cannot come before the channels are unlocked, the timer can: therefore 2. A select without
-//   timer starts at 0.
+//   2 arming -> 0: on g0, once we are parked. 2 -> 3: the timer fired before that; then we do not park at all.
+//   Peers cannot come before the channels are unlocked, the timer can: therefore 2. A select without timer
+//   starts at 0.
 //
 // Note [The parked frame]
 //   selparkcommit walks the case objects while it unlocks. After the first unlock a peer may already have

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sleeping semaphores, notify lists, and the parking lot below them.      (Go: sema.go)
 //
-//   semaphore    acquire: *addr > 0 ? take one : sleep at addr        release: add one, wake one who sleeps
-//   at addr notify list  add: enter the list       wait: sleep until notified       notify: wake the first
+//   semaphore    acquire: *addr > 0 ? take one : sleep at addr     release: add one, wake one who sleeps at addr
+//   notify list  add: enter the list     wait: sleep until notified     notify: wake the first
 //   lot          a primitive (rw_mutex, semaphore) decides under the root's lock who sleeps and who is let in
 //
 // The lot: 251 roots, chosen by address. A root holds a treap (a binary tree by address and a heap by random
@@ -15,10 +15,9 @@
 //
 // Ownership:  a waiter lies on its goroutine's stack. Queued, it belongs to the root's lock; who dequeues a
 //             parked one readies its goroutine, exactly once, after the unlock.
-// No access after publish: a woken goroutine may destroy the object at once. So the queues live in the
-// eternal roots,
-//             addr is only compared, and a release touches *addr for the last time when it adds the token; a
-//             handed over token is never added at all.
+// No access after publish: a woken goroutine may destroy the object at once. So the queues live in the eternal
+//             roots, addr is only compared, and a release touches *addr for the last time when it adds the
+//             token; a handed over token is never added at all.
 // Ordering:   release: *addr + 1 (seq_cst), then nwait.load (seq_cst)   <->   acquire: nwait + 1, then *addr
 //             (both seq_cst, under the lock). One of the two sees the other: no wake-up is lost. (Store
 //             buffering.) notify: nwait.load <-> notifyListAdd: nwait + 1, ordered by the lock of the
