@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Call frame information of one module: finds the entry of a pc and runs its program up to that pc.
 // Ownership:  results point into the module's .eh_frame.
-// Format:     Linux Standard Base "eh_frame", DWARF 5 section 6.4; .eh_frame_hdr's sorted table when it has
-// the usual
-//             encoding (datarel sdata4), a walk over the section otherwise.
+// Format:     Linux Standard Base "eh_frame", DWARF 5 section 6.4. The sorted table of .eh_frame_hdr when it
+//             has the usual encoding (datarel sdata4), else a walk over the section; a table of our own where
+//             there is none.
 #pragma once
 #include "base/types.hpp"
 #include "unwind/cursor.hpp"

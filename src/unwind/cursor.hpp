@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bounds-checked reader over bytes that nobody vouches for: ELF sections, CFI, DWARF.
 // Ownership:  none; a Cursor is a view.
-// Invariants: (1) p <= end.  (2) once a read would cross `end` the cursor is `bad`, stays bad, and every
-// further read gives
+// Invariants: (1) p <= end.
+//             (2) once a read would cross `end` the cursor is `bad`, stays bad, and every further read gives
 //             zero: callers check once at the end of a group of reads, loops check at their head.
 #pragma once
 #include "base/types.hpp"

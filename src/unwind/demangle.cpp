@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Parser of the Itanium C++ ABI's mangling (chapter 5.1), recursive descent with one character of lookahead
-// mostly. Template parameters are resolved while parsing: T_ means the arguments of the innermost encoding's
-// name, which are known by then; the exception is the type of a conversion operator, whose T_ are patched
-// when the name is complete. Where the ABI leaves freedom the output is that of c++filt 2.40.
+// Parser of the Itanium C++ ABI's mangling (chapter 5.1): recursive descent, mostly one character of
+// lookahead.
+// Parameters: T_ is resolved while parsing: it means an argument of the innermost encoding's name, known by
+//             then. Two exceptions: the type of a conversion operator, whose T_ are patched when the name is
+//             complete, and substitutions that cross encodings (rescope).
+// Where the ABI leaves freedom the output is that of c++filt 2.40.
 #include "unwind/demangle.hpp"
 
 #include "unwind/demangle_tree.hpp"

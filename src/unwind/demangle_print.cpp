@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Printer of demangled names. A type is written in two halves around its declarator: `left` up to the name,
-// `right` behind it, as C wants it: void (*)(int). Limits: depth and a fuel counter; a tree that needs more
-// is given up (only a malicious one does).
+// `right` behind it, as C wants it: void (*)(int).
+// Limits:     depth and a fuel counter; a tree that needs more is given up (only a malicious one does).
 #include "unwind/demangle_tree.hpp"
 
 namespace gort::rt::demangler {

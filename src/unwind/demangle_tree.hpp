@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The tree between the demangler's parser and printer. Private to src/unwind.
 // Ownership:  all nodes live in one Tree on the caller's stack; a node is named by its 16-bit index, 0 is
-// "none". Invariants: (1) children have been made before their parents, except through kForward, whose target
-// is set later: only
-//             kForward can close a cycle, and the printer's depth and fuel limits end it.
+//             "none".
+// Invariants: (1) children have been made before their parents, except through kForward, whose target is set
+//             later: only kForward can close a cycle, and the printer's depth and fuel limits end it.
 #pragma once
 #include "base/types.hpp"
 

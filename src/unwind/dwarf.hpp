@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // DWARF 2 to 5 as far as a traceback needs it: units, abbreviations, attribute values, address ranges.
 // Ownership:  a UnitTable and what hangs from it live as long as the process; nothing changes after
-// publication. Ordering:   Unit::lines and Unit::funcs are published like the tables of symfile.hpp. Not
-// read:   split units (.dwo), type units, dwz supplementary files, 64-bit modules over 2 GiB: they lose
-// information only.
+//             publication.
+// Ordering:   Unit::lines and Unit::funcs are published like the tables of symfile.hpp.
+// Not read:   split units (.dwo), type units, dwz supplementary files, modules over 2 GiB: information is
+//             lost, no more.
 #pragma once
 #include "unwind/cursor.hpp"
 #include "unwind/symfile.hpp"

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Inlined calls: walks the DIE tree of a unit once and keeps, for every function with code, the calls inlined
-// into it. Invariants: (1) funcs are sorted by lo. (2) the inlined ranges of a function are contiguous and in
-// DIE order, so a later
-//             one that covers an address is at least as deep.
+// into it.
+// Invariants: (1) funcRanges are sorted by lo.
+//             (2) the inlined ranges of a function are contiguous and in DIE order, so of two that cover an
+//             address the later one is at least as deep.
 #include <new>
 
 #include "unwind/dwarf.hpp"

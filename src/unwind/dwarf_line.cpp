@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Line tables: runs the line program of a unit once, keeps its rows sorted by address.     (Go: pcln tables,
-// ready-made) Rows are chosen as binutils does it, so that addr2line and we agree: is_stmt is ignored, of
-// several rows with one address the last wins, a row with line 0 is an answer ("no line"). Sequences that
-// start outside the module's code belong to functions that the linker threw away: dropped.
+// Line tables: runs the line program of a unit once, keeps its rows sorted by address.
+//                                                                                  (Go: pclntab, ready-made)
+// Choice:     as binutils does it, so that addr2line and we agree: is_stmt is ignored, of several rows with
+//             one address the last wins, a row with line 0 is an answer ("no line").
+// Dropped:    sequences that start outside the module's code: functions that the linker threw away.
 #include <new>
 
 #include "unwind/dwarf.hpp"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Units, abbreviations and attribute forms.
-// The index of address ranges comes from the root DIEs, not from .debug_aranges: Clang does not write that
-// section, a mixed program has it for half of its units, and a root DIE costs one page touch per unit.
+// Rejected:   .debug_aranges as the index of addresses: Clang does not write it, so a mixed program has it
+//             for half of its units. The root DIEs say the same and cost one page touch per unit.
 #include <new>
 
 #include "unwind/dwarf.hpp"

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Files and scratch memory for the symboliser, straight from the kernel. Nothing here takes a lock or touches
-// errno. Ownership:  a mapping belongs to the caller; maps that were published to other threads are never
-// unmapped.
+// Files and scratch memory for the symboliser, straight from the kernel. Takes no lock, touches no errno.
+// Ownership:  a mapping belongs to the caller; maps that were published to other threads are never unmapped.
 #pragma once
 #include <fcntl.h>
 #include <sys/mman.h>

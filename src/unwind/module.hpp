@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Modules: which ELF object (executable, shared library, vDSO) a code address belongs to, found without the
-// loader's lock. Source:     glibc's lock-free _dl_find_object (2.35 and later), else a scan of
-// /proc/self/maps; dl_iterate_phdr is not
-//             used because its lock may be held by the thread that is being traced.
+// loader's lock.                                                (Go: symtab.go, moduledata, findmoduledatap)
+// Source:     glibc's lock-free _dl_find_object (2.35 and later), else a scan of /proc/self/maps.
 // Ownership:  a Module is made at its first use, published by CAS on a list head, and never freed or changed:
-// a pointer to
-//             one stays good after dlclose. A module mapped later over the same addresses is another Module.
-// Ordering:   head.cas(release) <-> head.load(acquire). Two racing makers leave a duplicate behind, which is
-// harmless. Go:         runtime/symtab.go (moduledata, findmoduledatap).
+//             a pointer to one stays good after dlclose. A module mapped later over the same addresses is
+//             another Module.
+// Ordering:   head.cas(release) <-> head.load(acquire). Two racing makers leave a duplicate behind: harmless.
+// Rejected:   dl_iterate_phdr: its lock may be held by the thread that is being traced.
 #pragma once
 #include "base/atomic.hpp"
 #include "base/types.hpp"

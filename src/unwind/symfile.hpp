@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The symbol and debug sections of one module, and what was built from them. Private to src/unwind.
-// Addresses here are link-time addresses relative to the module's lowest one and 31 bits wide ("module
-// offset"). Invariants: (1) every table is sorted by address before it is published and never changes after.
+// The symbol and debug sections of one module, and what was built from them. Private to src/unwind. Addresses
+// here are link-time addresses relative to the module's lowest one, 31 bits wide ("module offset").
+// Invariants: (1) every table is sorted by address before it is published and never changes after.
 // Ordering:   each lazily built table is one pointer: built privately, then cas(nullptr -> table, release)
-// <-> load(acquire);
-//             the loser frees its copy.
+//             <-> load(acquire); the loser frees its copy.
 #pragma once
 #include "base/atomic.hpp"
 #include "unwind/cursor.hpp"

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// From code address to function, file and line, inside the process.      (Go: symtab.go, Func, CallersFrames)
+// From code address to function, file and line, inside the process.     (Go: symtab.go, Func, CallersFrames)
 // Source:     .symtab (else .dynsym) for functions, .debug_line for lines, .debug_info for inlined calls, all
-// read from
-//             the module's file through a private read-only mapping; the file is compared with what is in
-//             memory first.
+//             read from the module's file through a private read-only mapping; its headers are compared with
+//             memory first. Stripped: /usr/lib/debug/.build-id is asked. Compressed debug sections count as
+//             absent.
 // Ownership:  every string returned points into such a mapping or into tables that live as long as the
-// process. Cost:       the first address of a module builds its sorted tables, the first of a compilation
-// unit decodes that unit
-//             (milliseconds, mmap'ed memory); later ones are binary searches (about 0.2 us).
-// Safety:     no lock, no malloc, usable in a signal handler. Needs 4 KiB of stack: not for the 16 KiB slack
-// of a deep
-//             goroutine; dumps run on g0. A file that is truncated while mapped can still raise SIGBUS.
-// Damaged or missing debug information costs information, never a crash: file and line 0, or func null.
+//             process.
+// Cost:       the first address of a module builds its sorted tables, the first of a compilation unit decodes
+//             that unit (milliseconds, mmap'ed memory); later ones are binary searches (0.2 us).
+// Safety:     no lock, no malloc, usable in a signal handler. Needs up to 8 KiB of stack: not for the 16 KiB
+//             slack of a deep goroutine. A file that is truncated while it is mapped can still raise SIGBUS.
+// Damaged or missing debug information costs information, never a crash: file null and line 0, or func null.
 #pragma once
 #include "base/types.hpp"
 

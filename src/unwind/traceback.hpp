@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// Stack unwinding by call frame information, with our own reader of .eh_frame.      (Go: traceback.go,
-// symtab.go) The platform's unwinder is for exceptions; this one is for looking: it never runs user code,
-// never allocates after the first frame of a module, never takes a lock, and believes nothing: every load is
-// checked against the stack's bounds, the frame address must rise, and a program of DWARF bytes cannot read
-// outside its section.
+// Stack unwinding by call frame information, with our own reader of .eh_frame.
+//                                                                              (Go: traceback.go, symtab.go)
+//
+// The platform's unwinder is for exceptions; this one is for looking: it never runs user code, never takes a
+// lock, allocates only at the first frame of a module, and believes nothing: every load is checked against
+// the stack's bounds, the frame address must rise, a program of DWARF bytes cannot read outside its section.
 //
 // Convention for program counters (Go's): a pc in a result is a *return address*; the call is at pc-1. For a
-// frame that was interrupted (the leaf of a signal context, the frame below a signal handler) the stored
-// value is therefore pc+1.
+// frame that was interrupted (the leaf of a signal context, the frame below a signal handler) the value is
+// therefore pc+1.
 //
-// Cost a frame: 17 ns with a warm rule table, 125-275 ns cold, 2.6 ns along frame pointers (platform's unwinder: 185 ns);
-// 64 frames, g++ 12 -O2, 2-CPU Xeon VM, best of 200 rounds; tests/unwind/cost_test.cpp prints them.
-// Where there is no unwind table the frame pointer is followed if it points into the stack above sp.
-// Rejected: _Unwind_Backtrace (ten times slower, and traces the calling thread only).
+// Cost:       a frame takes 17 ns with a warm rule table, 125 to 275 ns cold, 2.6 ns along frame pointers
+//             (platform's unwinder: 185 ns). 64 frames, g++ 12 -O2, 2-CPU Xeon VM, best of 200 rounds;
+//             tests/unwind/cost_test.cpp.
+// Fallback:   where there is no unwind table the frame pointer is followed if it points into the stack above
+//             sp.
+// Rejected:   _Unwind_Backtrace (ten times slower, and traces the calling thread only).
 #pragma once
 #include <cstddef>
 
