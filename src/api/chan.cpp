@@ -47,9 +47,10 @@ static_assert(offsetof(case_node, node) == offsetof(SelectCase, sg));
 static_assert(static_cast<int>(case_kind::def) == static_cast<int>(rt::CaseKind::def));
 static_assert(static_cast<int>(case_state::closed) == static_cast<int>(rt::CaseState::closed));
 
+// False also for a goroutine that was asked to give way: the slow form's Entry is the safe point.
 inline bool onGoroutine() {
   const rt::G* gp = rt::getg();
-  return GORT_LIKELY(gp != nullptr && gp->m->p != nullptr);
+  return GORT_LIKELY(gp != nullptr && gp->m->p != nullptr && rt::loadRelaxed(&gp->stackguard0) != rt::kStackPreempt);
 }
 
 // The core's types say "void*" for what it only reads or moves from; a const source is always a plain value.
