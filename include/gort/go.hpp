@@ -30,7 +30,8 @@ inline namespace GORT_ABI {
 
 struct go_options {
   std::string_view name = {};  // shows in dumps and profiles; copied
-  std::size_t stack = 0;       // bytes reserved, 16 KiB .. 1 GiB, rounded up to a power of two; 0: the process default
+  std::size_t stack =
+      0;  // bytes reserved, 16 KiB .. 1 GiB, rounded up to a power of two; 0: the process default
   location where = location::current();
 };
 
@@ -40,8 +41,9 @@ class task;
 namespace detail {
 
 template <class T>
-using captured = std::conditional_t<std::is_lvalue_reference_v<T> && std::same_as<std::remove_cvref_t<T>, scoped_context>,
-                                    context, std::decay_t<T>>;
+using captured =
+    std::conditional_t<std::is_lvalue_reference_v<T> && std::same_as<std::remove_cvref_t<T>, scoped_context>,
+                       context, std::decay_t<T>>;
 template <class T>
 inline constexpr bool opts_like = std::same_as<std::remove_cvref_t<T>, go_options>;
 
@@ -49,7 +51,8 @@ template <class F, class... A>
 constexpr void check_start() {
   if constexpr (!std::invocable<std::decay_t<F>, captured<A>...>) {
     static_assert(no<F>,
-                  "gort::go/spawn: the function cannot be called with these arguments; they are copied or moved into the "
+                  "gort::go/spawn: the function cannot be called with these arguments; they are copied or "
+                  "moved into the "
                   "goroutine and passed as rvalues, so a parameter of type T& needs std::ref(x)");
   }
 }
@@ -57,9 +60,10 @@ template <class F, class... A>
 constexpr void check_go() {
   check_start<F, A...>();
   if constexpr (std::invocable<std::decay_t<F>, captured<A>...>) {
-    static_assert(!must_use_result<std::invoke_result_t<std::decay_t<F>, captured<A>...>>,
-                  "gort::go: the function returns an error, result or task that nobody would see; use gort::spawn or "
-                  "errgroup::go");
+    static_assert(
+        !must_use_result<std::invoke_result_t<std::decay_t<F>, captured<A>...>>,
+        "gort::go: the function returns an error, result or task that nobody would see; use gort::spawn or "
+        "errgroup::go");
   }
 }
 
@@ -68,7 +72,8 @@ struct new_goroutine {
   void* g;
   void* closure;
 };
-GORT_API new_goroutine newproc_begin(const go_options& o, std::size_t size, std::size_t align, void (*entry)(void*));
+GORT_API new_goroutine newproc_begin(const go_options& o, std::size_t size, std::size_t align,
+                                     void (*entry)(void*));
 GORT_API void newproc_start(void* g, void (*entry)(void*), void* closure) noexcept;
 GORT_API void newproc_abort(void* g) noexcept;
 GORT_API void destroy_locals() noexcept;
@@ -94,25 +99,32 @@ inline constexpr std::size_t max_inline_closure = 1024;
 // No place given: reports find the go statement from the return address.
 inline constexpr go_options no_options{{}, 0, {nullptr, nullptr, 0}};
 
+// start_closure and launch are inlined into the caller, so that the address newproc_begin is called from is the go
+// statement: "created by" in dumps.
 template <class Fn>
-void launch(const go_options& o, Fn fn) {
-  if constexpr (sizeof(Fn) > max_inline_closure || alignof(Fn) > 64) {
-    launch(o, [p = std::make_unique<Fn>(std::move(fn))]() mutable { (*p)(); });
+[[gnu::always_inline]] inline void start_closure(const go_options& o, Fn fn) {
+  const new_goroutine n = newproc_begin(o, sizeof(Fn), alignof(Fn), goroutine_main<Fn>);
+  if constexpr (std::is_nothrow_move_constructible_v<Fn>) {
+    ::new (n.closure) Fn(std::move(fn));
   } else {
-    const new_goroutine n = newproc_begin(o, sizeof(Fn), alignof(Fn), goroutine_main<Fn>);
-    if constexpr (std::is_nothrow_move_constructible_v<Fn>) {
-      ::new (n.closure) Fn(std::move(fn));
-    } else {
-      struct guard {
-        void* g;
-        ~guard() {
-          if (g != nullptr) newproc_abort(g);
-        }
-      } own{n.g};
-      ::new (n.closure) Fn(std::move(fn));
-      own.g = nullptr;
-    }
-    newproc_start(n.g, goroutine_main<Fn>, n.closure);
+    struct guard {
+      void* g;
+      ~guard() {
+        if (g != nullptr) newproc_abort(g);
+      }
+    } own{n.g};
+    ::new (n.closure) Fn(std::move(fn));
+    own.g = nullptr;
+  }
+  newproc_start(n.g, goroutine_main<Fn>, n.closure);
+}
+
+template <class Fn>
+[[gnu::always_inline]] inline void launch(const go_options& o, Fn fn) {
+  if constexpr (sizeof(Fn) > max_inline_closure || alignof(Fn) > 64) {
+    start_closure(o, [p = std::make_unique<Fn>(std::move(fn))]() mutable { (*p)(); });
+  } else {
+    start_closure(o, std::move(fn));
   }
 }
 
@@ -121,8 +133,8 @@ auto pack(F&& f, A&&... a) {
   if constexpr (sizeof...(A) == 0) {
     return std::decay_t<F>(std::forward<F>(f));
   } else {
-    return [t = std::tuple<std::decay_t<F>, captured<A>...>(std::forward<F>(f), std::forward<A>(a)...)]() mutable
-           -> decltype(auto) {
+    return [t = std::tuple<std::decay_t<F>, captured<A>...>(
+                std::forward<F>(f), std::forward<A>(a)...)]() mutable -> decltype(auto) {
       return std::apply([](auto&... x) -> decltype(auto) { return std::invoke(std::move(x)...); }, t);
     };
   }
@@ -133,15 +145,14 @@ auto pack(F&& f, A&&... a) {
 // go starts f(args...) as a goroutine. Its result is dropped; a result that must be looked at does not compile. An
 // exception that leaves it is an unrecovered panic: the process ends with Go's report and exit status 2.
 template <class F, class... A>
-  requires(!detail::opts_like<F>)
-void go(F&& f, A&&... a) {
+requires(!detail::opts_like<F>) void go(F&& f, A&&... a) {
   detail::check_go<F, A...>();
   if constexpr (std::invocable<std::decay_t<F>, detail::captured<A>...>) {
     detail::launch(detail::no_options, detail::pack(std::forward<F>(f), std::forward<A>(a)...));
   }
 }
 template <class F, class... A>
-void go(const go_options& o, F&& f, A&&... a) {
+[[gnu::always_inline]] inline void go(const go_options& o, F&& f, A&&... a) {
   detail::check_go<F, A...>();
   if constexpr (std::invocable<std::decay_t<F>, detail::captured<A>...>) {
     detail::launch(o, detail::pack(std::forward<F>(f), std::forward<A>(a)...));
@@ -160,10 +171,11 @@ class GORT_API task_base {
 
   void retain() noexcept;
   void release() noexcept;
-  void run(void (*body)(task_base*, void*), void* arg) noexcept(false);  // the goroutine: runs body, keeps its failure
-  void wait() noexcept(false);            // parks until the goroutine has ended
-  void rethrow();                         // the failure again; nothing if there was none
-  [[noreturn]] void unjoined();           // an unrecovered panic about the failure
+  void run(void (*body)(task_base*, void*),
+           void* arg) noexcept(false);  // the goroutine: runs body, keeps its failure
+  void wait() noexcept(false);          // parks until the goroutine has ended
+  void rethrow();                       // the failure again; nothing if there was none
+  [[noreturn]] void unjoined();         // an unrecovered panic about the failure
   bool failed() const noexcept { return exception_ != nullptr || panic_ != nullptr; }
   recv_chan<> done();
   void cancel() noexcept;
@@ -174,10 +186,10 @@ class GORT_API task_base {
   struct panicked;
   void finish() noexcept;
 
-  std::uint32_t refs_ = 2;    // atomic
-  std::uint32_t sema_ = 0;    // atomic; 1 once finished
-  std::uint32_t state_ = 0;   // atomic: bit 0 finished, bit 1 done channel closed
-  void* done_ = nullptr;      // atomic: hchan*
+  std::uint32_t refs_ = 2;   // atomic
+  std::uint32_t sema_ = 0;   // atomic; 1 once finished
+  std::uint32_t state_ = 0;  // atomic: bit 0 finished, bit 1 done channel closed
+  void* done_ = nullptr;     // atomic: hchan*
   std::exception_ptr exception_;
   panicked* panic_ = nullptr;
 };
@@ -265,7 +277,7 @@ template <class T>
 struct gc_transparent<task<T>> : std::true_type {};
 
 template <class R, class Fn>
-task<R> spawn_on(task_state<R>* st, const go_options& o, Fn fn) {
+[[gnu::always_inline]] inline task<R> spawn_on(task_state<R>* st, const go_options& o, Fn fn) {
   task<R> t(st);
   launch(o, [st, fn = std::move(fn)]() mutable {
     struct both {
@@ -293,25 +305,27 @@ using spawn_result = std::decay_t<std::invoke_result_t<std::decay_t<F>, A...>>;
 
 // spawn starts f(args...) as a joinable goroutine.
 template <class F, class... A>
-  requires(!detail::opts_like<F> && !std::derived_from<std::remove_cvref_t<F>, context>)
-[[nodiscard]] auto spawn(F&& f, A&&... a) {
+requires(!detail::opts_like<F> && !std::derived_from<std::remove_cvref_t<F>, context>)
+    [[nodiscard, gnu::always_inline]] inline auto spawn(F&& f, A&&... a) {
   detail::check_start<F, A...>();
   if constexpr (std::invocable<std::decay_t<F>, detail::captured<A>...>) {
     using R = detail::spawn_result<F, detail::captured<A>...>;
-    return detail::spawn_on(new detail::task_state<R>, detail::no_options, detail::pack(std::forward<F>(f), std::forward<A>(a)...));
+    return detail::spawn_on(new detail::task_state<R>, detail::no_options,
+                            detail::pack(std::forward<F>(f), std::forward<A>(a)...));
   }
 }
 template <class F, class... A>
-[[nodiscard]] auto spawn(const go_options& o, F&& f, A&&... a) {
+[[nodiscard, gnu::always_inline]] inline auto spawn(const go_options& o, F&& f, A&&... a) {
   detail::check_start<F, A...>();
   if constexpr (std::invocable<std::decay_t<F>, detail::captured<A>...>) {
     using R = detail::spawn_result<F, detail::captured<A>...>;
-    return detail::spawn_on(new detail::task_state<R>, o, detail::pack(std::forward<F>(f), std::forward<A>(a)...));
+    return detail::spawn_on(new detail::task_state<R>, o,
+                            detail::pack(std::forward<F>(f), std::forward<A>(a)...));
   }
 }
 // spawn with a context: f(context, args...) gets a child context that task::cancel and the destructor cancel.
 template <class F, class... A>
-[[nodiscard]] auto spawn(const context& c, F&& f, A&&... a) {
+[[nodiscard, gnu::always_inline]] inline auto spawn(const context& c, F&& f, A&&... a) {
   detail::check_start<F, context, A...>();
   if constexpr (std::invocable<std::decay_t<F>, context, detail::captured<A>...>) {
     using R = detail::spawn_result<F, context, detail::captured<A>...>;
@@ -335,8 +349,9 @@ template <class T, std::invocable<send_chan<T>> F>
   return c;
 }
 template <class T, class F>
-  requires std::invocable<F, const context&, send_chan<T>>
-[[nodiscard]] recv_chan<T> produce(const context& ctx, std::size_t cap, F f, location where = location::current()) {
+requires std::invocable<F, const context&, send_chan<T>>
+[[nodiscard]] recv_chan<T> produce(const context& ctx, std::size_t cap, F f,
+                                   location where = location::current()) {
   auto c = make_chan<T>(cap);
   detail::launch({.where = where}, [c, ctx = context(ctx), f = std::move(f)]() mutable {
     auto closing = c.close_on_exit();
@@ -359,10 +374,10 @@ enum class signal_policy : unsigned char {
 };
 
 struct run_options {
-  int max_procs = 0;                              // goroutines running at once; 0: GOMAXPROCS, else CPUs and cgroup limit
-  std::size_t stack = 0;                          // default stack of goroutines, bytes; 0: 256 KiB
+  int max_procs = 0;      // goroutines running at once; 0: GOMAXPROCS, else CPUs and cgroup limit
+  std::size_t stack = 0;  // default stack of goroutines, bytes; 0: 256 KiB
   signal_policy signals = signal_policy::standard;
-  std::string_view godebug = {};                  // settings as in GODEBUG; win over the environment
+  std::string_view godebug = {};  // settings as in GODEBUG; win over the environment
 };
 
 namespace detail {

@@ -280,7 +280,8 @@ bool configure(const run_options& o) noexcept {
 
 error shutdown(clock::duration grace) {
   rt::G* gp = rt::getg();
-  if (gp != nullptr && !gp->foreign) return error("gort::shutdown: called on a goroutine; call it from a thread");
+  if (gp != nullptr && !gp->foreign)
+    return error("gort::shutdown: called on a goroutine; call it from a thread");
   if (!rt::isBooted()) return {};
   const std::uint64_t left = rt::shutdownWait(grace.count());
   if (left == 0) return {};

@@ -51,7 +51,8 @@ GORT_NO_SANITIZE void gort_fiber_leave(G* from) {
 GORT_NO_SANITIZE void gort_fiber_goto(G* to) {
 #if GORT_ASAN
   G* from = to->m->g0;
-  __sanitizer_start_switch_fiber(&from->fakeStack, reinterpret_cast<void*>(to->stack.lo), to->stack.hi - to->stack.lo);
+  __sanitizer_start_switch_fiber(&from->fakeStack, reinterpret_cast<void*>(to->stack.lo),
+                                 to->stack.hi - to->stack.lo);
 #endif
 #if GORT_TSAN
   __tsan_switch_to_fiber(to->fiber, 0);

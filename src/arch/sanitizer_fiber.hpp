@@ -30,9 +30,9 @@ struct G;
 
 // No-ops without a sanitizer. A G keeps its TSan fiber over lives, as it keeps its stack.
 #if GORT_ASAN || GORT_TSAN
-void fiberCreate(G* gp);      // before its first run; its stack is set
-void fiberOfThread(G* gp);    // gp is what the calling thread runs now (g0, foreign goroutines)
-void fiberDestroy(G* gp);     // after its end, on another stack: its frames' poison goes
+void fiberCreate(G* gp);    // before its first run; its stack is set
+void fiberOfThread(G* gp);  // gp is what the calling thread runs now (g0, foreign goroutines)
+void fiberDestroy(G* gp);   // after its end, on another stack: its frames' poison goes
 #else
 inline void fiberCreate(G*) {}
 inline void fiberOfThread(G*) {}

@@ -67,7 +67,8 @@ uint64 readMaxMapCount() {
   const long n = os::read(static_cast<int>(fd), buf, sizeof buf);
   os::close(static_cast<int>(fd));
   uint64 v = 0;
-  for (long i = 0; i < n && buf[i] >= '0' && buf[i] <= '9'; ++i) v = v * 10 + static_cast<uint64>(buf[i] - '0');
+  for (long i = 0; i < n && buf[i] >= '0' && buf[i] <= '9'; ++i)
+    v = v * 10 + static_cast<uint64>(buf[i] - '0');
   return v;
 }
 

@@ -66,7 +66,7 @@ constexpr uint64 kGoidCacheBatch = 16;
 constexpr uint32 kGlobalQueueTick = 61;
 constexpr int32 kGFreeLocalMax = 64, kGFreeBatch = 32;
 constexpr uint32 kStealTries = 4;
-constexpr uint32 kTimerTick = 8;       // a busy P reads the clock for its timers every so many switches
+constexpr uint32 kTimerTick = 8;  // a busy P reads the clock for its timers every so many switches
 constexpr std::size_t kMaxClosure = 8 << 10;
 
 constexpr uint64 kAllgDir = sizeof allgDir / sizeof allgDir[0];
@@ -76,20 +76,28 @@ constinit Atomic<int64> abandonedCount{0};  // goroutines of older epochs that n
 [[maybe_unused]] bool legalEdge(GStatus from, GStatus to) {
   using enum GStatus;
   switch (from) {
-    case Gidle: return to == Gdead;
-    case Gdead: return to == Grunnable || to == Gsyscall;
-    case Grunnable: return to == Grunning || to == Gdead;
-    case Grunning: return to == Grunnable || to == Gwaiting || to == Gsyscall || to == Gdead;
-    case Gwaiting: return to == Grunnable;
-    case Gsyscall: return to == Grunning || to == Grunnable || to == Gdead;
-    default: return false;
+    case Gidle:
+      return to == Gdead;
+    case Gdead:
+      return to == Grunnable || to == Gsyscall;
+    case Grunnable:
+      return to == Grunning || to == Gdead;
+    case Grunning:
+      return to == Grunnable || to == Gwaiting || to == Gsyscall || to == Gdead;
+    case Gwaiting:
+      return to == Grunnable;
+    case Gsyscall:
+      return to == Grunning || to == Grunnable || to == Gdead;
+    default:
+      return false;
   }
 }
 
 }  // namespace
 
 // checkEdge is casgstatus's debug half.
-void checkEdge([[maybe_unused]] const G* gp, [[maybe_unused]] GStatus oldval, [[maybe_unused]] GStatus newval) {
+void checkEdge([[maybe_unused]] const G* gp, [[maybe_unused]] GStatus oldval,
+               [[maybe_unused]] GStatus newval) {
 #if GORT_DEBUG
   GORT_CHECK(legalEdge(oldval, newval), "casgstatus: bad incoming values");
   GORT_CHECK((gp->atomicstatus.load(Order::relaxed) & ~0x1000u) == static_cast<uint32>(oldval),
@@ -126,7 +134,8 @@ void forEachG(void (*fn)(G*, void*), void* arg) {
 }
 
 uint64 gcountUser() {
-  int64 n = static_cast<int64>(allglen.load(Order::acquire)) - sched.gFree.n.load(Order::relaxed) - sched.ngsys.load(Order::relaxed);
+  int64 n = static_cast<int64>(allglen.load(Order::acquire)) - sched.gFree.n.load(Order::relaxed) -
+            sched.ngsys.load(Order::relaxed);
   for (int32 i = 0; i < gomaxprocs; ++i) n -= allp[i]->gFreeN;
   n -= abandonedCount.load(Order::relaxed);
   return n < 0 ? 0 : static_cast<uint64>(n);
@@ -142,7 +151,8 @@ void abandonAll() {
   int64 n = 0;
   forEachG(
       [](G* gp, void* p) {
-        if (readgstatus(gp) != static_cast<uint32>(GStatus::Gdead) && !gp->systemGoroutine && gp != getg()->m->curg) {
+        if (readgstatus(gp) != static_cast<uint32>(GStatus::Gdead) && !gp->systemGoroutine &&
+            gp != getg()->m->curg) {
           ++*static_cast<int64*>(p);
         }
       },
@@ -293,7 +303,9 @@ GORT_ALWAYS_INLINE G* executeOn(M* mp, G* gp, bool inheritTime) {
   return gp;
 }
 
-GORT_ALWAYS_INLINE bool timersDue(P* pp) { return timerPollUntil(pp) != 0 && ++pp->timerTick % kTimerTick == 0; }
+GORT_ALWAYS_INLINE bool timersDue(P* pp) {
+  return timerPollUntil(pp) != 0 && ++pp->timerTick % kTimerTick == 0;
+}
 
 // localWork looks where a busy P finds its next goroutine without waiting.
 GORT_ALWAYS_INLINE Found localWork(P* pp) {
@@ -321,7 +333,8 @@ GORT_ALWAYS_INLINE G* scheduleOn(M* mp) {
   }
   if (GORT_UNLIKELY(timersDue(pp))) checkTimers(pp, 0);
   f = localWork(pp);
-  if (GORT_UNLIKELY(f.gp == nullptr || f.gp->epoch != sched.epoch.load(Order::relaxed) || f.gp->lockedm != nullptr)) {
+  if (GORT_UNLIKELY(f.gp == nullptr || f.gp->epoch != sched.epoch.load(Order::relaxed) ||
+                    f.gp->lockedm != nullptr)) {
     return scheduleSlow(f);
   }
   return executeOn(mp, f.gp, f.inheritTime);
@@ -345,7 +358,8 @@ NewG newprocAlloc(std::size_t stack, std::size_t size, std::size_t align) {
   const uint8 cls = stackClassOf(stack);
   G* gp = gfget(mp->p, cls);
   if (GORT_UNLIKELY(gp == nullptr)) outOfStacks(stackSlotBytes(cls));
-  GORT_CHECK(size <= kMaxClosure && size <= (gp->stack.hi - gp->stack.lo) / 4, "newproc: closure too large for the stack");
+  GORT_CHECK(size <= kMaxClosure && size <= (gp->stack.hi - gp->stack.lo) / 4,
+             "newproc: closure too large for the stack");
   if (align < alignof(StartRecord)) align = alignof(StartRecord);
   const uintptr closure = alignDown(gp->stack.hi - size, align);
   const uintptr record = alignDown(closure - sizeof(StartRecord), 16);
@@ -427,7 +441,8 @@ namespace {
 GORT_SYSTEMSTACK G* goexit0(G* gp) {
   M* mp = getg()->m;
   P* pp = mp->p;
-  if (GORT_UNLIKELY(!stackCanaryIntact(gp))) throw_("runtime: stack overflow found at the end of a goroutine (canary)");
+  if (GORT_UNLIKELY(!stackCanaryIntact(gp)))
+    throw_("runtime: stack overflow found at the end of a goroutine (canary)");
   casgstatus(gp, GStatus::Grunning, GStatus::Gdead);
   if (GORT_UNLIKELY(gp->systemGoroutine)) sched.ngsys.fetchSub(1, Order::relaxed);
   if (mp->eh != nullptr) *mp->eh = {};
@@ -440,7 +455,8 @@ GORT_SYSTEMSTACK G* goexit0(G* gp) {
   gp->labels = nullptr;
   gp->bubble = nullptr;
   mp->curg = nullptr;
-  if (GORT_UNLIKELY(gp->lockedm != nullptr)) {  // Go ends the thread; we only undo the lock, the thread's state is C++'s
+  if (GORT_UNLIKELY(gp->lockedm !=
+                    nullptr)) {  // Go ends the thread; we only undo the lock, the thread's state is C++'s
     gp->lockedm = nullptr;
     mp->lockedg = nullptr;
     mp->lockedExt = mp->lockedInt = 0;
@@ -562,7 +578,8 @@ void checkPreempt() {
   G* gp = getg();
   M* mp = gp->m;
   if (loadRelaxed(&gp->stackguard0) != kStackPreempt) return;
-  if (mp->locks != 0 || mp->mallocing != 0 || mp->preemptoff != nullptr || gp == mp->g0 || mp->p == nullptr) return;
+  if (mp->locks != 0 || mp->mallocing != 0 || mp->preemptoff != nullptr || gp == mp->g0 || mp->p == nullptr)
+    return;
   storeRelaxed(&gp->stackguard0, gp->stack.lo);
   switchAway(gopreempt_m);
 }

@@ -30,9 +30,9 @@ GORT_NOSPLIT void goready(G* gp);
 GORT_NOSPLIT void readyWithNext(G* gp, bool next);
 
 GORT_NOSPLIT void Gosched();
-GORT_NOSPLIT void goyield();                     // as Gosched, but to the local queue
-[[noreturn]] void goexit0m();       // end of the current goroutine (after its defers)
-void checkPreempt();                // yields if somebody asked; at safe points of long running entries
+GORT_NOSPLIT void goyield();   // as Gosched, but to the local queue
+[[noreturn]] void goexit0m();  // end of the current goroutine (after its defers)
+void checkPreempt();           // yields if somebody asked; at safe points of long running entries
 
 // acquirem pins: no preemption, no change of thread, until releasem.
 inline M* acquirem() {
@@ -44,8 +44,8 @@ inline void releasem(M* mp) { --mp->locks; }
 
 // ---- creating
 struct NewprocOptions {
-  std::size_t stack = 0;            // bytes, 0: default
-  const char* name = nullptr;       // interned by internName, nullptr: none
+  std::size_t stack = 0;       // bytes, 0: default
+  const char* name = nullptr;  // interned by internName, nullptr: none
   Location where{};
   uintptr startpc = 0;
   uintptr gopc = 0;
@@ -53,7 +53,7 @@ struct NewprocOptions {
 };
 struct NewG {
   G* g;
-  void* closure;                    // on the new goroutine's stack, `align`ed
+  void* closure;  // on the new goroutine's stack, `align`ed
 };
 // newprocBegin makes a goroutine with room for a closure; newprocStart runs fn(closure) on it; newprocAbort gives it back.
 // Runs on: any stack of a thread inside the runtime (Entry). Size limit: a quarter of the stack.
@@ -67,14 +67,14 @@ const char* internName(const char* s, std::size_t n);
 // ---- threads, world, system calls
 void lockOSThread();
 void unlockOSThread();
-int32 setGomaxprocs(int32 n);       // n <= 0: only ask
+int32 setGomaxprocs(int32 n);  // n <= 0: only ask
 void stopTheWorld(const char* reason);
 void startTheWorld();
-GORT_NOSPLIT void entersyscall();                // the P stays reserved until sysmon or a stop takes it
-void entersyscallblock();           // the P is handed over at once
+GORT_NOSPLIT void entersyscall();  // the P stays reserved until sysmon or a stop takes it
+void entersyscallblock();          // the P is handed over at once
 GORT_NOSPLIT void exitsyscall();
-uint64 gcount();                    // user goroutines, at least 1 (the caller's)
-uint64 gcountUser();                // the same without the floor: 0 when none is left
+uint64 gcount();                                  // user goroutines, at least 1 (the caller's)
+uint64 gcountUser();                              // the same without the floor: 0 when none is left
 void forEachG(void (*fn)(G*, void*), void* arg);  // allgs in creation order. Requires: world stopped or dying
 uint32 readgstatus(const G* gp);
 
@@ -104,9 +104,9 @@ class Entry {
 };
 
 // ---- seeded modes
-extern bool simMode;                // GODEBUG=sim=SEED: one running M, every choice from the seed, virtual clock
-extern bool chaosMode;              // GODEBUG=chaos=SEED: steal always, random yields, tiny queues, spurious wake-ups
-uint32 cheaprandn(uint32 n);        // this M's random number below n; from the seed under sim
+extern bool simMode;    // GODEBUG=sim=SEED: one running M, every choice from the seed, virtual clock
+extern bool chaosMode;  // GODEBUG=chaos=SEED: steal always, random yields, tiny queues, spurious wake-ups
+uint32 cheaprandn(uint32 n);  // this M's random number below n; from the seed under sim
 void simTraceSlow(uint32 event, uint64 a);
 // simTrace mixes one scheduling event into the sim trace hash.
 inline void simTrace(uint32 event, uint64 a) {
