@@ -5,8 +5,8 @@
 
 namespace model {
 
-// LockEnv is the environment of lock_futex.hpp. Asymmetric: membarrier for the heavy side, a compiler barrier for the
-// light one; otherwise a seq_cst fence on both, as on a kernel without membarrier.
+// LockEnv is the environment of lock_futex.hpp. Asymmetric: membarrier for the heavy side, a compiler barrier
+// for the light one; otherwise a seq_cst fence on both, as on a kernel without membarrier.
 template <bool kAsymmetric>
 struct LockEnv {
   template <class T>
@@ -14,8 +14,8 @@ struct LockEnv {
   static constexpr int kSpin = 1;
   static void futexsleep(Atomic<uint32_t>* a, uint32_t v, int64_t ns) { futexWait(*a, v, ns >= 0); }
   static void futexwakeup(Atomic<uint32_t>* a, uint32_t n) { futexWake(*a, static_cast<int>(n)); }
-  static void procyield() {}                                  // the spin is bounded: it needs no fairness
-  static int64_t nanotime() {     // some looks at the clock come long after the one before
+  static void procyield() {}   // the spin is bounded: it needs no fairness
+  static int64_t nanotime() {  // some looks at the clock come long after the one before
     static int64_t clock;
     return clock += choose(2, "time passes") * 1000000;
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// See explorer.hpp. Parts, in order: clocks and memory; fibers; the tree of choices; operations; failures and the trace;
-// the search; the command line.
+// See explorer.hpp. Parts, in order: clocks and memory; fibers; the tree of choices; operations; failures and
+// the trace; the search; the command line.
 #include "model/explorer.hpp"
 
 #include <cstdarg>
@@ -19,7 +19,8 @@
 namespace model {
 namespace {
 
-// ---------------------------------------------------------------------------------------------- clocks and memory
+// ---------------------------------------------------------------------------------------------- clocks and
+// memory
 
 using Tick = uint16_t;
 
@@ -30,8 +31,9 @@ struct VC {
   }
 };
 
-// View is what a thread knows. hb: what happens-before its next operation (data races, coherence). sc: what seq_cst
-// fences force on its loads, always at least hb. scTime: the last fence, in the order S of the seq_cst operations.
+// View is what a thread knows. hb: what happens-before its next operation (data races, coherence). sc: what
+// seq_cst fences force on its loads, always at least hb. scTime: the last fence, in the order S of the
+// seq_cst operations.
 struct View {
   VC hb;
   VC sc;
@@ -46,10 +48,10 @@ struct View {
 struct Store {
   uint64_t v = 0;
   int author = 0;
-  VC when;                          // hb of the author at the store (late reads)
-  VC seen;                          // per thread: when it first wrote or read this store; 0 never
-  Tick scSeen = 0;                  // when a seq_cst operation first did, in S; 0 never
-  View rel;                         // what an acquire load of it learns
+  VC when;          // hb of the author at the store (late reads)
+  VC seen;          // per thread: when it first wrote or read this store; 0 never
+  Tick scSeen = 0;  // when a seq_cst operation first did, in S; 0 never
+  View rel;         // what an acquire load of it learns
   uint8_t staleReads[kMaxThreads] = {};
 };
 
@@ -94,7 +96,8 @@ struct Context {
   void* sp = nullptr;
 };
 extern "C" void model_switch(void** save, void* to);
-// void model_switch(void** save /*rdi*/, void* to /*rsi*/): callee-saved registers on the old stack, then the new one.
+// void model_switch(void** save /*rdi*/, void* to /*rsi*/): callee-saved registers on the old stack, then the
+// new one.
 __asm__(R"(
   .text
   .globl model_switch
@@ -120,7 +123,7 @@ model_switch:
 void switchContext(Context& from, Context& to) { model_switch(&from.sp, to.sp); }
 void makeContext(Context& c, char* stack, void (*entry)()) {
   auto top = reinterpret_cast<uintptr_t>(stack + kStackBytes) & ~uintptr_t{15};
-  auto* sp = reinterpret_cast<uintptr_t*>(top - 8);            // as after a call: 16n+8
+  auto* sp = reinterpret_cast<uintptr_t*>(top - 8);  // as after a call: 16n+8
   *--sp = reinterpret_cast<uintptr_t>(entry);
   for (int i = 0; i < 6; ++i) *--sp = 0;
   c.sp = sp;
@@ -153,9 +156,9 @@ struct Thread {
   Location* futex = nullptr;
   int futexResult = 0;
   View cur;
-  View acqPending;                  // learnt by relaxed loads, due at the next acquire fence
-  View relFence;                    // what relaxed stores carry since the last release fence
-  VC light;                         // hb at the last light fence
+  View acqPending;  // learnt by relaxed loads, due at the next acquire fence
+  View relFence;    // what relaxed stores carry since the last release fence
+  VC light;         // hb at the last light fence
   Context ctx;
   std::unique_ptr<char[]> stack;
   void tick() {
@@ -186,7 +189,7 @@ struct Explorer {
   uint64_t seed = 0;
   bool random = false;
   bool quick = false;
-  bool first = false;               // mutants: all scenarios bound by bound, until one fails
+  bool first = false;  // mutants: all scenarios bound by bound, until one fails
   int preemptionsForced = -1;
   double secondsForced = 0;
   const char* filter = "";
@@ -205,15 +208,15 @@ struct Explorer {
   Thread* cur = nullptr;
   Context root;
   int preemptions = 0, stale = 0, spurious = 0, steps = 0;
-  VC scFences;                      // what happened before any seq_cst fence so far
-  VC heavy;                         // what happened before any heavy fence so far
+  VC scFences;  // what happened before any seq_cst fence so far
+  VC heavy;     // what happened before any heavy fence so far
   Tick scClock = 0;
   std::vector<std::unique_ptr<Location>> locations;
   size_t nlocations = 0;
   std::vector<std::unique_ptr<PlainState>> plains;
   size_t nplains = 0;
   bool failed = false, wasCut = false;
-  bool quiescent = false;           // thread 0 waits for the others to stand still
+  bool quiescent = false;  // thread 0 waits for the others to stand still
   std::string message;
   bool tracing = false;
 };
@@ -235,8 +238,12 @@ const char* baseName(const char* path) {
 
 std::string where(const Site& at) { return std::string(baseName(at.file)) + ":" + std::to_string(at.line); }
 
-std::string nameOf(const Location* loc) { return loc->name != nullptr ? loc->name : "a" + std::to_string(loc->id); }
-std::string nameOf(const PlainState* p) { return p->name != nullptr ? p->name : "plain" + std::to_string(p->id); }
+std::string nameOf(const Location* loc) {
+  return loc->name != nullptr ? loc->name : "a" + std::to_string(loc->id);
+}
+std::string nameOf(const PlainState* p) {
+  return p->name != nullptr ? p->name : "plain" + std::to_string(p->id);
+}
 
 std::string show(uint64_t v) {
   char buf[32];
@@ -250,11 +257,16 @@ std::string show(uint64_t v) {
 
 const char* orderName(Order o) {
   switch (o) {
-    case Order::relaxed: return "relaxed";
-    case Order::acquire: return "acquire";
-    case Order::release: return "release";
-    case Order::acqRel: return "acqRel";
-    case Order::seqCst: return "seqCst";
+    case Order::relaxed:
+      return "relaxed";
+    case Order::acquire:
+      return "acquire";
+    case Order::release:
+      return "release";
+    case Order::acqRel:
+      return "acqRel";
+    case Order::seqCst:
+      return "seqCst";
   }
   return "?";
 }
@@ -264,7 +276,8 @@ void trace(const Site& at, const std::string& what) {
               where(at).c_str(), what.c_str());
 }
 
-// ---------------------------------------------------------------------------------------------- the tree of choices
+// ---------------------------------------------------------------------------------------------- the tree of
+// choices
 
 uint64_t nextRandom() {
   ex.rng += 0x9e3779b97f4a7c15u;
@@ -285,8 +298,8 @@ int pick(int n, int eager) {
   if (ex.pos == ex.path.size()) ex.path.push_back({0, static_cast<uint16_t>(n)});
   const Choice& c = ex.path[ex.pos++];
   if (c.n != n) {
-    std::fprintf(stderr, "%s: the scenario is not deterministic (%d alternatives, then %d)\n", ex.scenario->name, c.n,
-                 n);
+    std::fprintf(stderr, "%s: the scenario is not deterministic (%d alternatives, then %d)\n",
+                 ex.scenario->name, c.n, n);
     std::exit(2);
   }
   return c.picked;
@@ -307,7 +320,8 @@ bool nextPath() {
   for (int i = 0; i < ex.nthreads; ++i) {
     const Thread& t = ex.threads[i];
     if (t.state != State::kBlocked) continue;
-    text += " T" + std::to_string(i) + " " + t.name + " waits in " + t.blockedOn + " at " + where(t.blockedAt) + ";";
+    text += " T" + std::to_string(i) + " " + t.name + " waits in " + t.blockedOn + " at " +
+            where(t.blockedAt) + ";";
   }
   failAt(std::move(text), Site::current());
 }
@@ -379,7 +393,8 @@ void changed() {
   }
 }
 
-// point is the moment before an operation at which any thread may go on; then the operation is one step of this one.
+// point is the moment before an operation at which any thread may go on; then the operation is one step of
+// this one.
 Thread& point(const Site& at) {
   reschedule(false);
   Thread& t = *ex.cur;
@@ -411,7 +426,8 @@ void fiberMain() {
   changed();
   if (t.id == 0) {
     for (int i = 1; i < ex.nthreads && !ex.quiescent; ++i) {
-      if (ex.threads[i].state != State::kDone) failAt("the scenario ended before its threads: joinAll missing", {});
+      if (ex.threads[i].state != State::kDone)
+        failAt("the scenario ended before its threads: joinAll missing", {});
     }
     switchContext(t.ctx, ex.root);
   }
@@ -469,8 +485,9 @@ void observe(Store& s, Thread& t, Order o) {
   }
 }
 
-// chooseStore is the store that a load returns: the newest first, then staler ones within the bounds. With `unless`,
-// older stores of that value are left out (a failing compare-exchange does not see the value it expects).
+// chooseStore is the store that a load returns: the newest first, then staler ones within the bounds. With
+// `unless`, older stores of that value are left out (a failing compare-exchange does not see the value it
+// expects).
 size_t chooseStore(Location& loc, Thread& t, bool sc, const uint64_t* unless) {
   const size_t last = loc.stores.size() - 1;
   if (ex.stale >= ex.opt.staleReads) return last;
@@ -503,7 +520,7 @@ void append(Location& loc, Thread& t, uint64_t v, Order o, bool rmw) {
   s.seen.c[t.id] = t.cur.hb.c[t.id];
   if (o == Order::seqCst) s.scSeen = ++ex.scClock;
   s.rel = isRelease(o) ? t.cur : t.relFence;
-  if (rmw) s.rel.join(loc.stores.back().rel);                  // release sequence
+  if (rmw) s.rel.join(loc.stores.back().rel);  // release sequence
   loc.stores.push_back(s);
   changed();
 }
@@ -512,8 +529,8 @@ std::string ordered(const char* op, Order o) { return std::string(".") + op + "(
 
 std::string staleText(const Location& loc, size_t i) {
   if (i + 1 == loc.stores.size()) return "";
-  return "   [stale: store " + std::to_string(i) + ", newest is " + std::to_string(loc.stores.size() - 1) + " = " +
-         show(loc.stores.back().v) + "]";
+  return "   [stale: store " + std::to_string(i) + ", newest is " + std::to_string(loc.stores.size() - 1) +
+         " = " + show(loc.stores.back().v) + "]";
 }
 
 void scFence(Thread& t) {
@@ -550,7 +567,8 @@ Location* newLocation(uint64_t init, Site) {
 }
 
 void freeLocation(Location* loc) {
-  if (!loc->waiters.empty() && !ex.quiescent) failAt("end of life of " + nameOf(loc) + " while a thread sleeps on it", {});
+  if (!loc->waiters.empty() && !ex.quiescent)
+    failAt("end of life of " + nameOf(loc) + " while a thread sleeps on it", {});
   loc->live = false;
 }
 
@@ -573,7 +591,8 @@ void lateCheck(Location* loc, const LateRead& r, Site at) {
     if (loc->stores[i].when.c[r.reader] >= r.when) continue;
     failAt("late read: a load of " + nameOf(loc) + " by T" + std::to_string(r.reader) +
                " is not ordered before the store of " + show(loc->stores[i].v) + " by T" +
-               std::to_string(loc->stores[i].author), at);
+               std::to_string(loc->stores[i].author),
+           at);
   }
 }
 
@@ -605,7 +624,8 @@ bool opCas(Location* loc, uint64_t& expected, uint64_t desired, Order ok, Order 
   if (i == last && loc->stores[last].v == expected) {
     observe(loc->stores[last], t, ok);
     append(*loc, t, desired, ok, true);
-    if (ex.tracing) trace(at, nameOf(loc) + ordered("cas", ok) + ": " + show(expected) + " -> " + show(desired));
+    if (ex.tracing)
+      trace(at, nameOf(loc) + ordered("cas", ok) + ": " + show(expected) + " -> " + show(desired));
     return true;
   }
   observe(loc->stores[i], t, failOrder);
@@ -630,7 +650,8 @@ int opFutexWait(Location* loc, uint64_t val, bool timed, Site at) {
   }
   if (ex.spurious < ex.opt.spurious && pick(2, 2) == 1) {
     ++ex.spurious;
-    if (ex.tracing) trace(at, "futexWait " + nameOf(loc) + (timed ? " times out" : " wakes without a reason"));
+    if (ex.tracing)
+      trace(at, "futexWait " + nameOf(loc) + (timed ? " times out" : " wakes without a reason"));
     reschedule(true);
     return timed ? 2 : 0;
   }
@@ -676,15 +697,18 @@ PlainState* newPlain(Site at) {
 void freePlain(PlainState* p) { p->live = false; }
 void namePlain(PlainState* p, const char* name) { p->name = name; }
 
-void raceCheck(PlainState* p, int other, const VC& when, const Site& whenAt, const char* kinds, const Site& at) {
+void raceCheck(PlainState* p, int other, const VC& when, const Site& whenAt, const char* kinds,
+               const Site& at) {
   if (when.c[other] <= ex.cur->cur.hb.c[other]) return;
-  failAt("data race on " + nameOf(p) + ": " + kinds + " of T" + std::to_string(other) + " at " + where(whenAt), at);
+  failAt(
+      "data race on " + nameOf(p) + ": " + kinds + " of T" + std::to_string(other) + " at " + where(whenAt),
+      at);
 }
 
 void plainRead(PlainState* p, Site at) {
   if (!p->live) failAt("use of " + nameOf(p) + " after its end of life", at);
   if (ex.tracing) trace(at, "read " + nameOf(p));
-  ex.cur->tick();                                              // later than any release before it
+  ex.cur->tick();  // later than any release before it
   raceCheck(p, p->writer, p->written, p->writeAt, "read here, write", at);
   p->read.c[ex.cur->id] = ex.cur->cur.hb.c[ex.cur->id];
   p->readAt[ex.cur->id] = at;
@@ -715,7 +739,7 @@ int spawnThread(const char* name, Callable* body) {
 }  // namespace detail
 
 void fence(Order o, Site at) {
-  if (o == Order::relaxed) return;                             // nothing, not even a step: a mutated fence is absent
+  if (o == Order::relaxed) return;  // nothing, not even a step: a mutated fence is absent
   Thread& t = point(at);
   if (o == Order::seqCst) {
     scFence(t);
@@ -746,7 +770,7 @@ void membarrier(Site at) {
   Thread& t = point(at);
   scFence(t);
   for (int i = 0; i < ex.nthreads; ++i) {
-    if (i != t.id) scFence(ex.threads[i]);                     // also one that has ended: its stores were made
+    if (i != t.id) scFence(ex.threads[i]);  // also one that has ended: its stores were made
   }
   scFence(t);
   if (ex.tracing) trace(at, "membarrier");
@@ -825,7 +849,8 @@ void note(const char* fmt, ...) {
   std::printf("          %*s   -- %s\n", ex.cur->id * 2, "", buf);
 }
 
-// ---------------------------------------------------------------------------------------------- Lock and Parker
+// ---------------------------------------------------------------------------------------------- Lock and
+// Parker
 
 Lock::Lock(const char* name, Site at) : word_(0, at) { word_.named(name); }
 
@@ -1006,11 +1031,13 @@ bool runScenario(const Scenario& s) {
   const uint64_t firstSeed = ex.seed;
   const bool clean = search();
   std::string why = clean ? missingOutcome() : ex.message;
-  const bool expected = s.expect == Expect::kPass ? why.empty() : why.find(s.failText) != std::string::npos && !clean;
+  const bool expected =
+      s.expect == Expect::kPass ? why.empty() : why.find(s.failText) != std::string::npos && !clean;
   std::printf("%s %s: %llu executions, %llu steps, depth %zu, preemptions <= %d%s%s, %.1f s\n",
               expected ? "PASS" : "FAIL", s.name, static_cast<unsigned long long>(ex.stats.executions),
               static_cast<unsigned long long>(ex.stats.steps), ex.stats.depth, ex.stats.bound,
-              ex.stats.complete ? "" : " (time bound)", ex.stats.cut != 0 ? " (some cut off)" : "", now() - start);
+              ex.stats.complete ? "" : " (time bound)", ex.stats.cut != 0 ? " (some cut off)" : "",
+              now() - start);
   if (expected) return true;
   std::printf("  %s\n", why.empty() ? "the expected failure was not found" : why.c_str());
   if (ex.random) {
@@ -1046,10 +1073,11 @@ bool killMutant() {
 }
 
 int usage(const char* program) {
-  std::fprintf(stderr,
-               "usage: %s [--filter TEXT] [--quick] [--mutation N] [--preemptions N] [--seconds S] [--random SEED]"
-               " [--first] [--list]\n",
-               program);
+  std::fprintf(
+      stderr,
+      "usage: %s [--filter TEXT] [--quick] [--mutation N] [--preemptions N] [--seconds S] [--random SEED]"
+      " [--first] [--list]\n",
+      program);
   return 2;
 }
 
@@ -1098,7 +1126,8 @@ void throw_(const char* text) { model::fail(text); }
 void fatal(const char* text) { model::fail(text); }
 }  // namespace gort::rt
 
-// Exit status: 0 every scenario did what it should, 1 one did not, 2 usage or a broken scenario. --first: 1 killed.
+// Exit status: 0 every scenario did what it should, 1 one did not, 2 usage or a broken scenario. --first: 1
+// killed.
 int main(int argc, char** argv) {
   using namespace model;
   bool list = false;

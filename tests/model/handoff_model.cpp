@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// Model of the spinning handshake: submit work against stop spinning.     (Go: proc.go, "Worker thread parking/unparking")
-// Transcribed from src/sched/proc.cpp and proc_m.cpp, same names, same order of operations: wakep, resetspinning,
-// findRunnable (localWork, stealWork, idle, checkRunqsNoP), injectglist, startm, stopm, pidleput/pidleget. Left out: timers and the
-// network (timers_model), stop the world, system calls. sched.lock is an abstract lock; a run queue is a pair of indices.
+// Model of the spinning handshake: submit work against stop spinning.     (Go: proc.go, "Worker thread
+// parking/unparking") Transcribed from src/sched/proc.cpp and proc_m.cpp, same names, same order of
+// operations: wakep, resetspinning, findRunnable (localWork, stealWork, idle, checkRunqsNoP), injectglist,
+// startm, stopm, pidleput/pidleget. Left out: timers and the network (timers_model), stop the world, system
+// calls. sched.lock is an abstract lock; a run queue is a pair of indices.
 //
-// Claim: nobody stands still beside work. When everything has come to rest, no P is idle while a run queue holds work;
-// every goroutine of the global queue has run as long as a P was free; nmspinning is zero and never negative.
-// "forever" goroutines never give their P back: what waits behind them must be taken by somebody else.
+// Claim: nobody stands still beside work. When everything has come to rest, no P is idle while a run queue
+// holds work; every goroutine of the global queue has run as long as a P was free; nmspinning is zero and
+// never negative. "forever" goroutines never give their P back: what waits behind them must be taken by
+// somebody else.
 //
-// The full barrier of a submitter: a put to the ring or to the global queue is a store, and needs a fence before wakep
-// looks. A put to runnext is a CAS, which is that fence on x86 (fenceAfterRmw), unless the old runnext was kicked to the
-// ring by a store behind it.
+// The full barrier of a submitter: a put to the ring or to the global queue is a store, and needs a fence
+// before wakep looks. A put to runnext is a CAS, which is that fence on x86 (fenceAfterRmw), unless the old
+// runnext was kicked to the ring by a store behind it.
 #include "model/explorer.hpp"
 
 namespace {
@@ -22,17 +24,17 @@ constexpr int kMaxP = 4, kMaxM = 6;
 
 struct Machine;
 
-struct Runq {                     // the ring without its slots: head by CAS, tail by the owner; and runnext
+struct Runq {  // the ring without its slots: head by CAS, tail by the owner; and runnext
   Atomic<uint32_t> head{0}, tail{0};
   Atomic<uint32_t> next{0};
   bool usesNext = false;
-  bool used = false;              // the scenario puts work here; others are empty for ever and cost no step
-  bool forever = false;           // the goroutines on it never end
+  bool used = false;     // the scenario puts work here; others are empty for ever and cost no step
+  bool forever = false;  // the goroutines on it never end
   void put() { tail.store(tail.load(Order::relaxed) + 1, Order::release); }
   // putNext returns whether it ended in a read-modify-write.
   bool putNext() {
     const uint32_t old = next.exchange(1, Order::release);
-    model::fence();               // that was a locked instruction
+    model::fence();  // that was a locked instruction
     if (old == 0) return true;
     put();
     return false;
@@ -68,9 +70,9 @@ struct M {
   int id = 0;
   P* p = nullptr;
   Plain<P*> nextp{nullptr};
-  bool spinning = false;          // written by the M, or by startm while the M sleeps
+  bool spinning = false;  // written by the M, or by startm while the M sleeps
   M* schedlink = nullptr;
-  Atomic<uint32_t> park{0};       // a Note, proved in lock_model
+  Atomic<uint32_t> park{0};  // a Note, proved in lock_model
 };
 
 struct Goroutine {
@@ -89,9 +91,9 @@ struct Machine {
   P ps[kMaxP];
   M ms[kMaxM];
   int np;
-  int nm = 1;                     // M0 runs on P0 for ever and needs no thread
+  int nm = 1;  // M0 runs on P0 for ever and needs no thread
   int ran = 0;
-  bool globalForever = false;     // the goroutines of the global queue never end
+  bool globalForever = false;  // the goroutines of the global queue never end
 
   explicit Machine(int nps) : np(nps) {
     npidle.named("npidle");
@@ -168,7 +170,7 @@ struct Machine {
   // ---- submit
   // wakep. fenced: the submitter's last operation on its queue was one.
   void wakep(bool fenced = false) {
-    if (!fenced && !GORT_MUT(1)) model::fence();          // work queued before the looks <-> idle
+    if (!fenced && !GORT_MUT(1)) model::fence();  // work queued before the looks <-> idle
     if (npidle.load(Order::relaxed) == 0) return;
     if (nmspinning.load(Order::relaxed) != 0) return;
     int none = 0;
@@ -237,7 +239,7 @@ struct Machine {
   }
   Goroutine idle(M* mp) {
     lock.lock();
-    if (global > 0) {             // saves a round; the look below would find it as well
+    if (global > 0) {  // saves a round; the look below would find it as well
       globrunqget();
       lock.unlock();
       return {true, globalForever};
@@ -248,7 +250,8 @@ struct Machine {
     const bool wasSpinning = mp->spinning;
     mp->spinning = false;
     if (wasSpinning && !GORT_MUT(8)) dropSpinning();
-    if (!GORT_MUT(9)) model::fence();          // npidle + 1 and nmspinning - 1 before the look at the queues <-> wakep
+    if (!GORT_MUT(9))
+      model::fence();  // npidle + 1 and nmspinning - 1 before the look at the queues <-> wakep
     P* pp = GORT_MUT(10) && !wasSpinning ? nullptr : checkRunqsNoP();
     if (wasSpinning && GORT_MUT(8)) dropSpinning();
     if (pp != nullptr) {
@@ -286,7 +289,7 @@ struct Machine {
     lock.lock();
     pidleput(pp);
     lock.unlock();
-    if (!GORT_MUT(12)) model::fence();         // npidle + 1 before the second look <-> wakep
+    if (!GORT_MUT(12)) model::fence();  // npidle + 1 before the second look <-> wakep
     if (!GORT_MUT(13) && !npEmpty()) {
       lock.lock();
       P* idle = pidleget();
@@ -332,7 +335,8 @@ struct Machine {
     model::joinQuiescent();
     int waiting = 0;
     for (int i = 0; i < np; ++i) {
-      const int n = static_cast<int>(ps[i].runq.tail.load(Order::relaxed) - ps[i].runq.head.load(Order::relaxed));
+      const int n =
+          static_cast<int>(ps[i].runq.tail.load(Order::relaxed) - ps[i].runq.head.load(Order::relaxed));
       waiting += n + static_cast<int>(ps[i].runq.next.load(Order::relaxed));
     }
     model::note("at rest: %d in local queues, %d in the global one, %s", waiting, global,
@@ -376,8 +380,8 @@ MODEL(FoundWorkWakesNext, .preemptions = 3, .staleReads = 3) {
   });
   s.judge();
 }
-// All Ps are busy, and there is work. Two spinners find some of it; the one that goes idle has not looked because of
-// them: it has to look once more when its P is idle (Go: "Delicate dance", by other means).
+// All Ps are busy, and there is work. Two spinners find some of it; the one that goes idle has not looked
+// because of them: it has to look once more when its P is idle (Go: "Delicate dance", by other means).
 MODEL(AllBusyThenIdle, .preemptions = 2, .staleReads = 3) {
   Machine s(4);
   s.work(3);
@@ -393,7 +397,7 @@ MODEL(SubmitWhileAllBusy, .preemptions = 4, .staleReads = 3) {
   s.nmspinning.fetchAdd(1, Order::relaxed);
   s.running(1, false);
   model::spawn("busy", [&] {
-    s.dropSpinning();             // holds M1 back from looking around, then is gone
+    s.dropSpinning();  // holds M1 back from looking around, then is gone
     s.submitLocal(&s.ps[0]);
   });
   s.judge();
@@ -407,7 +411,7 @@ MODEL(GlobalAgainstSpinner, .preemptions = 2, .staleReads = 3) {
   MODEL_ASSERT(s.ran == 1);
 }
 MODEL(GlobalWhileAllBusy, .preemptions = 4, .staleReads = 3) {
-  Machine s(2);                   // P0 runs a goroutine for ever
+  Machine s(2);  // P0 runs a goroutine for ever
   s.running(1, true);
   model::spawn("noP", [&] { s.submitGlobal(); });
   s.judge();
@@ -415,7 +419,7 @@ MODEL(GlobalWhileAllBusy, .preemptions = 4, .staleReads = 3) {
 }
 MODEL(GlobalAgainstNonSpinner, .preemptions = 4, .staleReads = 3) {
   Machine s(2);
-  s.nmspinning.fetchAdd(1, Order::relaxed);    // keeps M1 from looking around
+  s.nmspinning.fetchAdd(1, Order::relaxed);  // keeps M1 from looking around
   s.running(1, false);
   model::spawn("noP", [&] {
     s.dropSpinning();
@@ -452,8 +456,8 @@ MODEL(TwoPreempted, .preemptions = 2, .staleReads = 3) {
   });
   s.judge();
 }
-// Somebody comes back from a system call and takes the P that the last spinner has just put down. The spinner then finds
-// work but no P; the other one has to find it.
+// Somebody comes back from a system call and takes the P that the last spinner has just put down. The spinner
+// then finds work but no P; the other one has to find it.
 MODEL(IdlePIsTakenAway, .preemptions = 2, .staleReads = 2) {
   Machine s(2);
   s.work(0);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Litmus tests of the explorer itself: the outcomes that C++20 allows have to be found, the forbidden ones must not.
-// Names as in the literature: SB store buffering, MP message passing, LB load buffering, IRIW independent reads of
-// independent writes, CoRR coherence of two reads, WRC write-to-read causality.
-// The last group holds scenarios with a known defect: the explorer has to find it.
+// Litmus tests of the explorer itself: the outcomes that C++20 allows have to be found, the forbidden ones
+// must not. Names as in the literature: SB store buffering, MP message passing, LB load buffering, IRIW
+// independent reads of independent writes, CoRR coherence of two reads, WRC write-to-read causality. The last
+// group holds scenarios with a known defect: the explorer has to find it.
 #include "model/explorer.hpp"
 
 namespace {
@@ -19,15 +19,17 @@ struct Lists {
 };
 #define OUT(...) \
   { __VA_ARGS__ __VA_OPT__(, ) nullptr }
-#define LITMUS(name, must_, mustNot_)                     \
-  static void name##Body();                               \
-  static model::Scenario name##Scenario{#name, name##Body, model::Options{.preemptions = 6, .staleReads = 8, .quickPreemptions = 4}}; \
-  static const char* const name##Must[] = must_;          \
-  static const char* const name##MustNot[] = mustNot_;    \
-  static const Lists name##Lists{name##Scenario, name##Must, name##MustNot}; \
+#define LITMUS(name, must_, mustNot_)                                                               \
+  static void name##Body();                                                                         \
+  static model::Scenario name##Scenario{                                                            \
+      #name, name##Body, model::Options{.preemptions = 6, .staleReads = 8, .quickPreemptions = 4}}; \
+  static const char* const name##Must[] = must_;                                                    \
+  static const char* const name##MustNot[] = mustNot_;                                              \
+  static const Lists name##Lists{name##Scenario, name##Must, name##MustNot};                        \
   static void name##Body()
 
-// ---------------------------------------------------------------------------------------------- store buffering
+// ---------------------------------------------------------------------------------------------- store
+// buffering
 
 struct Pair {
   Atomic<int> x{0}, y{0};
@@ -64,28 +66,39 @@ void acqRel() { model::fence(Order::acqRel); }
 LITMUS(SbRelaxed, OUT("00", "01", "10", "11"), OUT()) {
   storeBuffering(Order::relaxed, Order::relaxed, nothing, nothing);
 }
-LITMUS(SbReleaseAcquire, OUT("00"), OUT()) { storeBuffering(Order::release, Order::acquire, nothing, nothing); }
+LITMUS(SbReleaseAcquire, OUT("00"), OUT()) {
+  storeBuffering(Order::release, Order::acquire, nothing, nothing);
+}
 LITMUS(SbSeqCst, OUT("01", "10", "11"), OUT("00")) {
   storeBuffering(Order::seqCst, Order::seqCst, nothing, nothing);
 }
-LITMUS(SbSeqCstLoadsOnly, OUT("00"), OUT()) { storeBuffering(Order::release, Order::seqCst, nothing, nothing); }
-LITMUS(SbFences, OUT("01", "10", "11"), OUT("00")) { storeBuffering(Order::relaxed, Order::relaxed, full, full); }
+LITMUS(SbSeqCstLoadsOnly, OUT("00"), OUT()) {
+  storeBuffering(Order::release, Order::seqCst, nothing, nothing);
+}
+LITMUS(SbFences, OUT("01", "10", "11"), OUT("00")) {
+  storeBuffering(Order::relaxed, Order::relaxed, full, full);
+}
 LITMUS(SbOneFence, OUT("00"), OUT()) { storeBuffering(Order::relaxed, Order::relaxed, full, nothing); }
 LITMUS(SbAcqRelFences, OUT("00"), OUT()) { storeBuffering(Order::relaxed, Order::relaxed, acqRel, acqRel); }
 LITMUS(SbHeavyLight, OUT("01", "10", "11"), OUT("00")) {
-  storeBuffering(Order::relaxed, Order::relaxed, [] { model::heavyFence(); }, [] { model::lightFence(); });
+  storeBuffering(
+      Order::relaxed, Order::relaxed, [] { model::heavyFence(); }, [] { model::lightFence(); });
 }
 LITMUS(SbHeavyAlone, OUT("00"), OUT()) {
-  storeBuffering(Order::relaxed, Order::relaxed, [] { model::heavyFence(); }, nothing);
+  storeBuffering(
+      Order::relaxed, Order::relaxed, [] { model::heavyFence(); }, nothing);
 }
 LITMUS(SbLightLight, OUT("00"), OUT()) {
-  storeBuffering(Order::relaxed, Order::relaxed, [] { model::lightFence(); }, [] { model::lightFence(); });
+  storeBuffering(
+      Order::relaxed, Order::relaxed, [] { model::lightFence(); }, [] { model::lightFence(); });
 }
 LITMUS(SbHeavyFull, OUT("01", "10", "11"), OUT("00")) {
-  storeBuffering(Order::relaxed, Order::relaxed, [] { model::heavyFence(); }, full);
+  storeBuffering(
+      Order::relaxed, Order::relaxed, [] { model::heavyFence(); }, full);
 }
 LITMUS(SbMembarrier, OUT("01", "10", "11"), OUT("00")) {
-  storeBuffering(Order::relaxed, Order::relaxed, [] { model::membarrier(); }, nothing);
+  storeBuffering(
+      Order::relaxed, Order::relaxed, [] { model::membarrier(); }, nothing);
 }
 // One side a seq_cst store and load, the other relaxed with a fence: C++20 orders these too.
 LITMUS(SbFenceAgainstSeqCst, OUT("01", "10", "11"), OUT("00")) {
@@ -101,7 +114,7 @@ LITMUS(SbFenceAgainstSeqCst, OUT("01", "10", "11"), OUT("00")) {
   });
   p.report();
 }
-LITMUS(SbRmw, OUT("01", "10", "11"), OUT("00")) {              // read-modify-writes read the newest store
+LITMUS(SbRmw, OUT("01", "10", "11"), OUT("00")) {  // read-modify-writes read the newest store
   Pair p;
   model::spawn("left", [&] {
     p.x.exchange(1, Order::seqCst);
@@ -113,7 +126,7 @@ LITMUS(SbRmw, OUT("01", "10", "11"), OUT("00")) {              // read-modify-wr
   });
   p.report();
 }
-LITMUS(SbRelaxedRmw, OUT("00"), OUT()) {                       // but a relaxed one is no fence
+LITMUS(SbRelaxedRmw, OUT("00"), OUT()) {  // but a relaxed one is no fence
   Pair p;
   model::spawn("left", [&] {
     p.x.exchange(1, Order::acqRel);
@@ -126,7 +139,8 @@ LITMUS(SbRelaxedRmw, OUT("00"), OUT()) {                       // but a relaxed 
   p.report();
 }
 
-// ---------------------------------------------------------------------------------------------- message passing
+// ---------------------------------------------------------------------------------------------- message
+// passing
 
 template <class Send, class Receive>
 void messagePassing(Send send, Receive receive) {
@@ -174,7 +188,8 @@ LITMUS(MpFenceOnWrongSide, OUT("10"), OUT()) {
 
 // ---------------------------------------------------------------------------------------------- other shapes
 
-// A load never returns a store that is still to come: no load buffering (RC11; hardware needs independent stores).
+// A load never returns a store that is still to come: no load buffering (RC11; hardware needs independent
+// stores).
 LITMUS(LbRelaxed, OUT("00", "01", "10"), OUT("11")) {
   Pair p;
   model::spawn("left", [&] {
@@ -224,7 +239,7 @@ LITMUS(CoRR, OUT("00", "01", "02", "11", "12", "22"), OUT("10", "20", "21")) {
   });
   p.report();
 }
-LITMUS(CoWR, OUT("2", "1"), OUT("0")) {                        // own store, or a later one; never an older one
+LITMUS(CoWR, OUT("2", "1"), OUT("0")) {  // own store, or a later one; never an older one
   Pair p;
   model::spawn("writer", [&] { p.x.store(1, Order::relaxed); });
   model::spawn("both", [&] {
@@ -273,9 +288,11 @@ void wrc(Order1 st, Order ld) {
 LITMUS(WrcRelaxed, OUT("110", "111"), OUT()) { wrc(Order::relaxed, Order::relaxed); }
 LITMUS(WrcReleaseAcquire, OUT("111"), OUT("110")) { wrc(Order::release, Order::acquire); }
 
-// ---------------------------------------------------------------------------------------------- release sequences
+// ---------------------------------------------------------------------------------------------- release
+// sequences
 
-// A read-modify-write of another thread, even a relaxed one, continues the release sequence; a store breaks it.
+// A read-modify-write of another thread, even a relaxed one, continues the release sequence; a store breaks
+// it.
 LITMUS(ReleaseSequenceRmw, OUT("21"), OUT("20")) {
   Pair p;
   model::spawn("sender", [&] {
@@ -294,7 +311,7 @@ LITMUS(ReleaseSequenceBrokenByStore, OUT("20", "21"), OUT("10")) {
   model::spawn("sender", [&] {
     p.x.store(1, Order::relaxed);
     p.y.store(1, Order::release);
-    p.y.store(2, Order::relaxed);                              // C++20: the same thread's stores are out as well
+    p.y.store(2, Order::relaxed);  // C++20: the same thread's stores are out as well
   });
   model::spawn("receiver", [&] {
     p.r1 = p.y.load(Order::acquire);
@@ -351,7 +368,8 @@ void dekker(Fence f) {
 MODEL(DekkerWithFence) { dekker(full); }
 MODEL_FAILS(DekkerWithoutFence, "data race on count") { dekker(nothing); }
 
-// ---------------------------------------------------------------------------------------------- defects to be found
+// ---------------------------------------------------------------------------------------------- defects to
+// be found
 
 MODEL_FAILS(FindsRaceOnPlain, "data race on flagged") {
   Plain<int> data{0};

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Models of Mutex and Note over the real src/base/lock_futex.hpp.      (Go: lock_futex.go)
-// Claims: mutual exclusion with happens-before (a Plain counter inside); no wake-up is lost (a deadlock otherwise), with
-// membarrier as the heavy half and with fences on both sides; a Note wakes its sleeper once and hands over what was
-// written before wakeup; clear makes it usable again.
+// Claims: mutual exclusion with happens-before (a Plain counter inside); no wake-up is lost (a deadlock
+// otherwise), with membarrier as the heavy half and with fences on both sides; a Note wakes its sleeper once
+// and hands over what was written before wakeup; clear makes it usable again.
 #include "base/lock_futex.hpp"
 
 #include "model/env.hpp"
 
 namespace {
+using gort::rt::BasicMutex;
+using gort::rt::BasicNote;
 using model::Atomic;
 using model::Order;
 using model::Plain;
-using gort::rt::BasicMutex;
-using gort::rt::BasicNote;
 
 template <class Env>
 void contend(int threads, int rounds) {
@@ -62,7 +62,7 @@ struct NoBarrierEnv : model::LockEnv<true> {
 MODEL_FAILS(MutexWithoutMembarrierLosesWakeup, "deadlock", .preemptions = 3, .spurious = 0) {
   contend<NoBarrierEnv>(2, 1);
 }
-struct NoLightEnv : model::LockEnv<true> {                     // the compiler may swap the store and the load
+struct NoLightEnv : model::LockEnv<true> {  // the compiler may swap the store and the load
   static void lightBarrier() {}
 };
 MODEL_FAILS(MutexWithoutCompilerBarrierLosesWakeup, "deadlock", .preemptions = 3, .spurious = 0) {
@@ -130,7 +130,7 @@ MODEL(NoteTimedSleep, .preemptions = 4) {
   Note note;
   Plain<int> data{0};
   model::spawn("sleeper", [&] {
-    if (!note.tsleep(10)) note.sleep();      // in vain: the wake-up is still to come
+    if (!note.tsleep(10)) note.sleep();  // in vain: the wake-up is still to come
     MODEL_ASSERT(data.get() == 1);
   });
   model::spawn("waker", [&] {

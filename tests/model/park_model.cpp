@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Model of park against a concurrent ready.      (src/sched/proc.cpp: gopark, park_m, readyWithNext, execute; Go: proc.go)
-// A G parks on M1 with a commit function that makes it visible to wakers; a waker on M2 readies it; M1 or M3 takes it
-// from a run queue and continues it, perhaps before M1 has left the commit function.
-// Claim: the fields of a G need no atomics. Status, saved context, back pointer and param are Plain here: the commit
-// function's unlock (or CAS) hands the G over to the waker, the run queue hands it on to whoever runs it.
-// The run queue is one slot with the orders of runq.hpp.
+// Model of park against a concurrent ready.      (src/sched/proc.cpp: gopark, park_m, readyWithNext, execute;
+// Go: proc.go) A G parks on M1 with a commit function that makes it visible to wakers; a waker on M2 readies
+// it; M1 or M3 takes it from a run queue and continues it, perhaps before M1 has left the commit function.
+// Claim: the fields of a G need no atomics. Status, saved context, back pointer and param are Plain here: the
+// commit function's unlock (or CAS) hands the G over to the waker, the run queue hands it on to whoever runs
+// it. The run queue is one slot with the orders of runq.hpp.
 #include "model/explorer.hpp"
 
 namespace {
@@ -16,7 +16,7 @@ enum Status : uint32_t { Grunnable = 1, Grunning = 2, Gwaiting = 4 };
 
 struct G {
   Plain<uint32_t> status{Grunning};
-  Plain<int> sched{0};            // 0: on the CPU; n: saved for the n-th time
+  Plain<int> sched{0};  // 0: on the CPU; n: saved for the n-th time
   Plain<int> m{1};
   Plain<int> param{0};
   int parked = 0, resumed = 0;
@@ -34,11 +34,11 @@ struct G {
 
 struct Machine {
   G g;
-  Atomic<uint32_t> runq{0};       // 1: g is on it
+  Atomic<uint32_t> runq{0};  // 1: g is on it
   model::Lock lock{"c.lock"};
-  bool queued = false;            // by lock: g waits
-  Plain<bool> value{false};       // by lock: what g waits for is there
-  Plain<int>* event = nullptr;    // what the waker has done before; g reads it when it goes on
+  bool queued = false;          // by lock: g waits
+  Plain<bool> value{false};     // by lock: what g waits for is there
+  Plain<int>* event = nullptr;  // what the waker has done before; g reads it when it goes on
   int done = 0;
   Machine() { runq.named("runq"); }
 
@@ -95,7 +95,7 @@ struct Machine {
 MODEL(ParkUnlocks, .preemptions = 4) {
   Machine s;
   model::spawn("M1", [&] {
-    if (GORT_MUT(7) && s.value.get()) return;             // looks without the lock
+    if (GORT_MUT(7) && s.value.get()) return;  // looks without the lock
     s.lock.lock();
     if (!GORT_MUT(7) && s.value.get()) {
       s.lock.unlock();
@@ -122,10 +122,11 @@ MODEL(ParkUnlocks, .preemptions = 4) {
   MODEL_ASSERT(s.g.resumed == s.g.parked);
 }
 
-// As selparkcommit and Go's netpollblockcommit do it: one word, the commit function may find that the event came first.
+// As selparkcommit and Go's netpollblockcommit do it: one word, the commit function may find that the event
+// came first.
 MODEL(ParkCommitsByCas, .preemptions = 4) {
   Machine s;
-  Atomic<uint32_t> word{0};       // 0 nobody, 1 parked, 2 the event has come
+  Atomic<uint32_t> word{0};  // 0 nobody, 1 parked, 2 the event has come
   word.named("word");
   Plain<int> event{0};
   s.event = &event;
@@ -143,7 +144,8 @@ MODEL(ParkCommitsByCas, .preemptions = 4) {
   });
   model::spawn("M2", [&] {
     event.set(1);
-    if (word.exchange(2, GORT_MUT(10) ? Order::release : GORT_MUT(11) ? Order::acquire : Order::acqRel) == 1) s.goready();
+    if (word.exchange(2, GORT_MUT(10) ? Order::release : GORT_MUT(11) ? Order::acquire : Order::acqRel) == 1)
+      s.goready();
   });
   model::spawn("M3", [&] { s.schedule(3); });
   model::joinAll();

@@ -14,6 +14,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -43,7 +44,7 @@ def newest_source():
 
 def compile_to(target, args):
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(target.name + ".part")
+    part = target.with_name("%s.%d.%d.part" % (target.name, os.getpid(), threading.get_ident()))
     code, text = sh([CXX] + args + ["-o", str(part)])
     if code != 0:
         raise Broken("does not compile:\n" + text[:3000])
@@ -62,12 +63,18 @@ def model_source(model):
     return HERE / (model + "_model.cpp")
 
 
+BUILT = {}  # once per run: somebody may be editing
+
+
 def build_model(model):
+    if model in BUILT:
+        return BUILT[model]
     exe = OUT / model
     src = model_source(model)
     newest = max([newest_source(), src.stat().st_mtime] + [f.stat().st_mtime for f in headers_of(src)])
     if not exe.exists() or exe.stat().st_mtime < newest:
         compile_to(exe, FLAGS + INCLUDES + [str(src), str(OUT / "explorer.o")])
+    BUILT[model] = exe
     return exe
 
 
@@ -123,11 +130,14 @@ def order_mutations(model, path, exempt, between=None):
 
 
 def text_mutation(model, path, name, old, new):
+    """One textual change. White space in the old text stands for any white space: formatting does not matter."""
     text = (ROOT / path).read_text()
-    old, new = old.replace("\\n", "\n"), new.replace("\\n", "\n")
-    if text.count(old) != 1:
-        return Mutation("stale", model, name, why="the text %r occurs %d times in %s" % (old, text.count(old), path))
-    return Mutation("header", model, name, path=path, text=text.replace(old, new), exempt=None)
+    pattern = r"\s+".join(re.escape(word) for word in old.replace("\\n", "\n").split())
+    found = list(re.finditer(pattern, text))
+    if len(found) != 1:
+        return Mutation("stale", model, name, why="the text %r occurs %d times in %s" % (old, len(found), path))
+    changed = text[: found[0].start()] + new.replace("\\n", "\n") + text[found[0].end():]
+    return Mutation("header", model, name, path=path, text=changed, exempt=None)
 
 
 def read_list():

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// Model of a P's run queue over the real src/base/runq.hpp, rings of 2 and 4.      (Go: proc.go, runqput..runqsteal)
-// Claims: every element is taken exactly once, by somebody to whom its maker's writes are visible (Plain fields: a data
-// race otherwise); nothing is lost by overflow, stealing, or a kick from runnext; empty() never says so of a queue that
-// holds an element throughout; a slot is not reused while a thief that wins may still read it (late reads).
+// Model of a P's run queue over the real src/base/runq.hpp, rings of 2 and 4.      (Go: proc.go,
+// runqput..runqsteal) Claims: every element is taken exactly once, by somebody to whom its maker's writes are
+// visible (Plain fields: a data race otherwise); nothing is lost by overflow, stealing, or a kick from
+// runnext; empty() never says so of a queue that holds an element throughout; a slot is not reused while a
+// thief that wins may still read it (late reads).
 #include "base/runq.hpp"
 
 #include "model/explorer.hpp"
 
 namespace {
+using gort::rt::RunQueue;
 using model::Order;
 using model::Plain;
-using gort::rt::RunQueue;
 
 struct Item {
   Plain<int> payload{0};
@@ -18,7 +19,7 @@ struct Item {
 };
 
 constexpr uint32_t kRing = 4;
-int pointersMade;                 // per queue: runnext first, then the slots
+int pointersMade;  // per queue: runnext first, then the slots
 uint32_t ringOfScenario = kRing;
 
 // The ring's indices decide whether what was read from slots counts; the slots are watched for late reads.
@@ -44,7 +45,7 @@ struct RunqAtomic : model::Atomic<T> {
   }
 };
 
-bool exclusiveNow;                // one P, no thieves
+bool exclusiveNow;  // one P, no thieves
 
 struct Env {
   template <class T>
@@ -113,7 +114,8 @@ MODEL(OneThiefHalf, .preemptions = 3) {
   model::spawn("thief", [&] { s.steal(s.a, s.b, true); });
   s.finish(3);
 }
-// The owner reuses the slots that it and the thief have emptied: head has to be seen before a slot is written.
+// The owner reuses the slots that it and the thief have emptied: head has to be seen before a slot is
+// written.
 MODEL(SlotsAreReused, .preemptions = 3) {
   Setup<2> s;
   model::spawn("owner", [&] {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Model of select against send, receive, close and its own timer.    (src/lang/chan.cpp, select.cpp; Go: chan.go, select.go)
-// Transcribed with the same names: dequeue, enqueue, dequeueSudog, send, recv, closechan, sellock, selparkcommit,
-// leaveQueues, timedOut, parkWithTimer. Channels are unbuffered; their locks are abstract; a goroutine is a thread with a
-// Parker. Selects lock channels in the order of their numbers.
-// Claims: every value is delivered once or its sender still waits; nobody is readied twice or while it is not parked;
-// nobody sleeps beside a peer or a closed channel; a sudog is not touched after its select has returned.
+// Model of select against send, receive, close and its own timer.    (src/lang/chan.cpp, select.cpp; Go:
+// chan.go, select.go) Transcribed with the same names: dequeue, enqueue, dequeueSudog, send, recv, closechan,
+// sellock, selparkcommit, leaveQueues, timedOut, parkWithTimer. Channels are unbuffered; their locks are
+// abstract; a goroutine is a thread with a Parker. Selects lock channels in the order of their numbers.
+// Claims: every value is delivered once or its sender still waits; nobody is readied twice or while it is not
+// parked; nobody sleeps beside a peer or a closed channel; a sudog is not touched after its select has
+// returned.
 #include "model/explorer.hpp"
 
 namespace {
@@ -41,7 +42,7 @@ struct Sudog {
 };
 
 struct WaitQ {
-  Plain<Sudog*> first{nullptr};   // by the channel's lock
+  Plain<Sudog*> first{nullptr};  // by the channel's lock
   Sudog* last = nullptr;
 };
 
@@ -103,7 +104,7 @@ Sudog* dequeue(WaitQ& q) {
 // park: announce, then the commit function releases the locks, then off.
 template <class Commit>
 bool park(G& g, Commit commit) {
-  if (GORT_MUT(2)) {                          // the locks are released before the goroutine counts as parked
+  if (GORT_MUT(2)) {  // the locks are released before the goroutine counts as parked
     commit();
     g.parker.announce();
     g.parker.block();
@@ -182,7 +183,8 @@ struct Case {
   int v = 0;
 };
 
-// Timer stands for one of the runtime's: run() is checkTimers, stop() is timerStop, which waits for a running function.
+// Timer stands for one of the runtime's: run() is checkTimers, stop() is timerStop, which waits for a running
+// function.
 struct Timer {
   model::Lock mu{"timer.mu"};
   Atomic<uint32_t> running{0};
@@ -223,7 +225,7 @@ struct Timer {
 
 struct Select {
   G& g;
-  Case* cases;                    // in lock order
+  Case* cases;  // in lock order
   int n;
   Timer* timer;
   Result result = Result::wouldBlock;
@@ -232,7 +234,7 @@ struct Select {
 bool selparkcommit(Select& s, Chan* const* chans, int n) {
   bool stay = true;
   if (s.timer != nullptr && !GORT_MUT(6) && !s.g.selectDone.cas(kArming, kOpen, Order::relaxed)) {
-    stay = GORT_MUT(7);           // fired early; kFiredEarly keeps peers from winning
+    stay = GORT_MUT(7);  // fired early; kFiredEarly keeps peers from winning
   }
   for (int i = 0; i < n; ++i) {
     if (i + 1 == n || chans[i] != chans[i + 1]) chans[i]->lock.unlock();
@@ -256,14 +258,14 @@ int selectgo(Select& s) {
   Sudog* wake = nullptr;
   sellock(s);
   for (int i = 0; i < s.n; ++i) {
-    if (GORT_MUT(8) && i > 0) break;          // looks at one case only before it waits on all
+    if (GORT_MUT(8) && i > 0) break;  // looks at one case only before it waits on all
     s.result = tryLocked(*s.cases[i].c, s.cases[i].send, &s.cases[i].v, &wake);
     if (s.result == Result::wouldBlock) continue;
     selunlock(s);
     if (wake != nullptr) wake->g->ready(wake);
     return i;
   }
-  if (GORT_MUT(9)) {                          // the look and the wait are not one critical section
+  if (GORT_MUT(9)) {  // the look and the wait are not one critical section
     selunlock(s);
     sellock(s);
   }
@@ -305,7 +307,7 @@ int selectgo(Select& s) {
 struct World {
   Chan a{0}, b{1};
   G gs[4];
-  int got[4] = {};                // how often each value arrived
+  int got[4] = {};  // how often each value arrived
   int closedSeen = 0;
   void send(int g, Chan& c, int v) {
     if (operation(gs[g], c, true, &v) == Result::closed) ++closedSeen;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Transcription of semaphores (src/sched/sema.cpp: cansemacquire, semacquireAs, semrelease1, semaAbort), for sema_model
-// and for the protocols that stand on them. One root, one address; the treap is a plain list; the root's lock is abstract.
-// Mutation numbers from 101, so that a user's own do not clash.
+// Transcription of semaphores (src/sched/sema.cpp: cansemacquire, semacquireAs, semrelease1, semaAbort), for
+// sema_model and for the protocols that stand on them. One root, one address; the treap is a plain list; the
+// root's lock is abstract. Mutation numbers from 101, so that a user's own do not clash.
 #pragma once
 #include "model/explorer.hpp"
 
@@ -9,7 +9,7 @@ namespace model {
 
 struct SemaWaiter {
   Parker parker;
-  bool parked = false, granted = false, aborted = false, wantAbort = false;   // by the root's lock
+  bool parked = false, granted = false, aborted = false, wantAbort = false;  // by the root's lock
   bool (*giveUp)(SemaWaiter& w) = nullptr;
   void* arg = nullptr;
 };
@@ -41,12 +41,12 @@ class SemaRoot {
       push(w, lifo);
       w.parked = true;
       w.granted = w.aborted = false;
-      w.parker.announce();                     // goparkunlock
+      w.parker.announce();  // goparkunlock
       lock.unlock();
       w.parker.block();
       if (w.aborted) return false;
       if (w.granted) return true;
-      if (GORT_MUT(107)) return true;          // woken means granted: but a newcomer may have taken the token
+      if (GORT_MUT(107)) return true;  // woken means granted: but a newcomer may have taken the token
       if (cansemacquire(addr)) return true;
     }
   }
@@ -82,9 +82,7 @@ class SemaRoot {
     if (wake) w.parker.ready();
   }
 
-  bool quiet() {
-    return n_ == 0 && nwait.load(Order::relaxed) == 0;
-  }
+  bool quiet() { return n_ == 0 && nwait.load(Order::relaxed) == 0; }
 
   Lock lock{"root.lock"};
   Atomic<uint32_t> nwait{0};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Model of sleeping semaphores.      (src/sched/sema.cpp; Go: sema.go, semacquire1 and semrelease1)
-// Claims: no token is lost and no waiter sleeps beside one; a wait that is given up leaves no trace; who acquires sees
-// what the releaser wrote; a token handed over goes to the first waiter and to nobody else.
+// Claims: no token is lost and no waiter sleeps beside one; a wait that is given up leaves no trace; who
+// acquires sees what the releaser wrote; a token handed over goes to the first waiter and to nobody else.
 #include "model/sema.hpp"
 
 namespace {

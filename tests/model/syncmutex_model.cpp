@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Model of the users' mutex over the real src/sched/syncmutex.hpp: normal and starvation mode, waits that are given up.
-// (Go: internal/sync/mutex.go.)  Time is a choice: each waiter may or may not have waited longer than a millisecond.
-// Claims: mutual exclusion with happens-before; nobody waits while the mutex is free (a deadlock otherwise); the state
-// word is clean at the end; a wait that is given up leaves no trace, and one whose token is on the way is not given up.
+// Model of the users' mutex over the real src/sched/syncmutex.hpp: normal and starvation mode, waits that are
+// given up. (Go: internal/sync/mutex.go.)  Time is a choice: each waiter may or may not have waited longer
+// than a millisecond. Claims: mutual exclusion with happens-before; nobody waits while the mutex is free (a
+// deadlock otherwise); the state word is clean at the end; a wait that is given up leaves no trace, and one
+// whose token is on the way is not given up.
 #include "sched/syncmutex.hpp"
 
 #include "model/sema.hpp"
@@ -14,18 +15,18 @@ using model::Plain;
 using model::SemaWaiter;
 
 struct Setup;
-Setup* now;                       // the scenario that runs
+Setup* now;  // the scenario that runs
 
 struct Env {
   template <class T>
   using Atomic = model::Atomic<T>;
   using Waiter = SemaWaiter*;
-  static bool spin;               // this scenario spins once
-  static bool impatient;          // time passes
+  static bool spin;       // this scenario spins once
+  static bool impatient;  // time passes
   static int64_t clock;
   static bool canSpin(int i) { return spin && i < 1; }
   static void doSpin() {}
-  static int64_t nanotime() {     // every look at the clock may come two milliseconds after the one before
+  static int64_t nanotime() {  // every look at the clock may come two milliseconds after the one before
     if (impatient) clock += model::choose(2, "time passes") * 2000000;
     return clock;
   }

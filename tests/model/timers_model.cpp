@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Models of timers.      (src/sched/time.cpp; idle, sleepInNetpoll and wakeNetPoller in proc.cpp, proc_m.cpp, netpoll_epoll.cpp)
-// First half: stop and modify against runners, the owner of the heap and thieves: lockHeapOf, takeDue, takeTimer, fire,
-// waitNotRunning, commitSleep. Time is a number of the scenario; the heap is a short list. Claims: after timerStop the
-// function does not run and is not running, and the timer may go away; it runs once per expiry; stop says truly whether
-// it was pending; a sleeper is readied once, after it has parked.
-// Second half: a timer is added while the last M goes to sleep. Claim: at rest somebody sleeps in netpoll no longer than
-// until the earliest timer.
+// Models of timers.      (src/sched/time.cpp; idle, sleepInNetpoll and wakeNetPoller in proc.cpp, proc_m.cpp,
+// netpoll_epoll.cpp) First half: stop and modify against runners, the owner of the heap and thieves:
+// lockHeapOf, takeDue, takeTimer, fire, waitNotRunning, commitSleep. Time is a number of the scenario; the
+// heap is a short list. Claims: after timerStop the function does not run and is not running, and the timer
+// may go away; it runs once per expiry; stop says truly whether it was pending; a sleeper is readied once,
+// after it has parked. Second half: a timer is added while the last M goes to sleep. Claim: at rest somebody
+// sleeps in netpoll no longer than until the earliest timer.
 #include "model/explorer.hpp"
 
 namespace {
@@ -16,11 +16,11 @@ using model::Plain;
 struct Timers;
 
 struct Timer {
-  Plain<int> when{0};             // by the heap's lock while armed
+  Plain<int> when{0};  // by the heap's lock while armed
   Atomic<uint32_t> running{0};
   Atomic<Timers*> ts{nullptr};
   int period = 0;
-  Plain<int> ran{0};              // what f works on
+  Plain<int> ran{0};  // what f works on
   Timer() {
     when.named("t.when");
     running.named("t.running");
@@ -38,7 +38,7 @@ struct Entry {
 
 struct Timers {
   model::Lock mu{"ts.mu"};
-  Entry heap[4];                  // sorted, by mu
+  Entry heap[4];  // sorted, by mu
   int n = 0;
   Atomic<int> minWhen{0};
   Timers() { minWhen.named("minWhen"); }
@@ -83,7 +83,7 @@ bool timerModify(Timer& t, Timers& local, int when, int period = 0) {
     t.when.set(when);
     t.period = period;
     const int i = ts->indexOf(t);
-    if (when < ts->heap[i].when) {             // later ones stay under their early key
+    if (when < ts->heap[i].when) {  // later ones stay under their early key
       ts->removeAt(i);
       ts->push({&t, nullptr, when});
     }
@@ -139,7 +139,7 @@ void checkTimers(Timers& ts, int now) {
         ts.removeAt(0);
         break;
       }
-      if (!GORT_MUT(8) && top.timer->when.get() > top.when) {    // lazy modify: put the key right
+      if (!GORT_MUT(8) && top.timer->when.get() > top.when) {  // lazy modify: put the key right
         ts.removeAt(0);
         ts.push({top.timer, nullptr, top.timer->when.get()});
         continue;
@@ -167,7 +167,7 @@ MODEL(StopAgainstRunner, .preemptions = 4) {
     timerModify(t, heap, 5);
     const bool pending = timerStop(t);
     MODEL_ASSERT(t.ran.get() == (pending ? 0 : 1));
-  });                                          // the timer is gone here
+  });  // the timer is gone here
   model::spawn("thief", [&] {
     checkTimers(heap, 10);
     checkTimers(heap, 10);
@@ -234,7 +234,7 @@ MODEL(SleeperAgainstTwoRunners, .preemptions = 3) {
   Timers heap;
   model::Parker g;
   model::spawn("sleeps", [&] {
-    if (!GORT_MUT(10)) g.announce();           // commitSleep runs when the goroutine is off its stack
+    if (!GORT_MUT(10)) g.announce();  // commitSleep runs when the goroutine is off its stack
     heap.mu.lock();
     heap.push({nullptr, &g, 5});
     heap.mu.unlock();
@@ -250,7 +250,7 @@ MODEL(SleeperAgainstTwoRunners, .preemptions = 3) {
 // ---- a new timer against going to sleep
 
 struct Poll {
-  Atomic<int> minWhen[2];         // of P0, where timers are added, and of an idle P
+  Atomic<int> minWhen[2];  // of P0, where timers are added, and of an idle P
   Atomic<int> lastpoll{1}, pollUntil{0}, npidle{0}, nmspinning{0};
   Atomic<uint32_t> wakeSig{0}, eventfd{0};
   int threads = 0;
@@ -278,7 +278,7 @@ struct Poll {
     if (!GORT_MUT(11)) wakeSig.store(0, Order::release);
   }
   void wakeNetPoller(int when) {
-    if (!GORT_MUT(12)) model::fence();         // minWhen before the looks <-> idle
+    if (!GORT_MUT(12)) model::fence();  // minWhen before the looks <-> idle
     if (lastpoll.load(Order::seqCst) == 0) {
       const int until = pollUntil.load(Order::seqCst);
       if (until == 0 || until > when) netpollBreak();
@@ -310,18 +310,19 @@ struct Poll {
     for (;;) {
       npidle.fetchAdd(1, Order::relaxed);
       nmspinning.fetchSub(1, Order::relaxed);
-      if (!GORT_MUT(14)) model::fence();       // npidle + 1, nmspinning - 1, wakeSig = 0 before the look <-> wakeNetPoller
+      if (!GORT_MUT(14))
+        model::fence();  // npidle + 1, nmspinning - 1, wakeSig = 0 before the look <-> wakeNetPoller
       int until = 0;
       for (const auto& m : minWhen) {
         const int w = m.load(Order::acquire);
         if (w != 0 && (until == 0 || w < until)) until = w;
       }
       if (!sleepInNetpoll(until)) {
-        if (until != 0 && !GORT_MUT(15)) {     // another M waits there: it must know of our earlier timer
+        if (until != 0 && !GORT_MUT(15)) {  // another M waits there: it must know of our earlier timer
           const int poller = pollUntil.load(Order::seqCst);
           if (poller == 0 || poller > until) netpollBreak();
         }
-        return;                                // stopm
+        return;  // stopm
       }
       npidle.fetchSub(1, Order::relaxed);
       nmspinning.fetchAdd(1, Order::relaxed);
