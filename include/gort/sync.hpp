@@ -208,12 +208,12 @@ class wait_group {
   }
   // go starts f(args...) on a new goroutine and counts it: `[&]` is sound here.
   template <class F, class... A>
-  void go(F&& f, A&&... a) {
+  [[gnu::always_inline]] inline void go(F&& f, A&&... a) {
     detail::check_go<F, A...>();
     if constexpr (std::invocable<std::decay_t<F>, detail::captured<A>...>) {
       add(1);
       pending p{this};
-      ::gort::go(go_options{},
+      ::gort::go(detail::no_options,
                  [p = std::move(p), f = detail::pack(std::forward<F>(f), std::forward<A>(a)...)]() mutable {
                    pending last = std::move(p);
                    f();

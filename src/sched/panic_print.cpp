@@ -313,13 +313,27 @@ bool isPanicEntry(const char* name) {
   return startsWith(name, "gort::panic") || startsWith(name, "gort::goexit");
 }
 
-// isPlumbing: unnamed functions of the library itself, which inlined frames show without their scope.
-bool isPlumbing(const Frame& f, const char* name) {
-  if (f.file == nullptr ||
-      !(startsWith(name, "operator()") || startsWith(name, "_FUN") || contains(name, "{lambda}"))) {
-    return false;
+// inLibrarySource: the file is one of the library's own sources; they all stand below the parent of this file's directory.
+bool inLibrarySource(const char* file) {
+  static constexpr char kHere[] = __FILE__;
+  static constexpr std::size_t kTail = sizeof "sched/panic_print.cpp" - 1;
+  static_assert(sizeof kHere > kTail);
+  for (std::size_t i = 0; i < sizeof kHere - 1 - kTail; ++i) {
+    if (file[i] != kHere[i]) return false;
   }
-  return contains(f.file, "include/gort/") || contains(f.file, "src/api/");
+  return true;
+}
+
+bool inPublicHeader(const char* file) { return contains(file, "include/gort/"); }
+
+// isPlumbing: what the library does inside a public function. Of its headers only public names are shown, and of channels
+// not even those: "chan receive" stands in the header line of the goroutine.
+bool isPlumbing(const Frame& f, const char* name) {
+  if (f.file == nullptr) return false;
+  if (inLibrarySource(f.file)) return true;
+  if (!inPublicHeader(f.file)) return false;
+  return !startsWith(name, "gort::") || contains(name, "{lambda") || startsWith(name, "gort::recv_ops<") ||
+         startsWith(name, "gort::send_ops<") || startsWith(name, "gort::select<");
 }
 
 // isUnnamedLibrary: an address in the stripped C++ library or unwinder, between a throw and our handler.
@@ -420,6 +434,7 @@ bool goStatement(uintptr gopc, Frame& out, char* name, std::size_t cap) {
     if (frames[i].func == nullptr) continue;
     funcName(frames[i].func, name, cap);
     if (startsWith(name, "gort::") || frameHidden(name)) continue;
+    if (frames[i].file != nullptr && (inLibrarySource(frames[i].file) || inPublicHeader(frames[i].file))) continue;
     out = frames[i];
     return true;
   }
