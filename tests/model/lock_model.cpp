@@ -5,6 +5,8 @@
 // and hands over what was written before wakeup; clear makes it usable again.
 #include "base/lock_futex.hpp"
 
+#include <new>
+
 #include "model/env.hpp"
 
 namespace {
@@ -67,6 +69,20 @@ struct NoLightEnv : model::LockEnv<true> {  // the compiler may swap the store a
 };
 MODEL_FAILS(MutexWithoutCompilerBarrierLosesWakeup, "deadlock", .preemptions = 3, .spurious = 0) {
   contend<NoLightEnv>(2, 1);
+}
+
+// What unlock does not promise: the next holder may not free the mutex, the unlocker still looks at `waiters`.
+MODEL_FAILS(MutexFreedDuringUnlock, "after its end of life") {
+  alignas(BasicMutex<model::LockEnv<true>>) unsigned char memory[sizeof(BasicMutex<model::LockEnv<true>>)];
+  auto* mu = new (memory) BasicMutex<model::LockEnv<true>>;
+  mu->lock();
+  model::spawn("unlocks", [&] { mu->unlock(); });
+  model::spawn("frees", [&] {
+    mu->lock();
+    mu->unlock();
+    mu->~BasicMutex();
+  });
+  model::joinAll();
 }
 
 using Note = BasicNote<model::LockEnv<true>>;
