@@ -94,12 +94,12 @@ bool readSections(const ElfFile& f, SymFile& s, Elf64_Shdr& symtab) {
   return found;
 }
 
-// rankOf orders aliases: code before untyped labels, global before weak before local, sized before sizeless.
-uint32 rankOf(const Elf64_Sym& y) {
-  const unsigned type = ELF64_ST_TYPE(y.st_info), bind = ELF64_ST_BIND(y.st_info);
-  uint32 r = type == STT_NOTYPE ? 0 : 8;
+// rankOf orders aliases: code before untyped labels, sized before sizeless, visible before local, tsearch before __tsearch.
+uint32 rankOf(const Elf64_Sym& y, const char* name) {
+  uint32 r = ELF64_ST_TYPE(y.st_info) == STT_NOTYPE ? 0 : 8;
   if (y.st_size != 0) r += 4;
-  return r + (bind == STB_GLOBAL ? 2 : bind == STB_WEAK ? 1 : 0);
+  if (ELF64_ST_BIND(y.st_info) != STB_LOCAL) r += 2;
+  return r + (name[0] != '_' || name[1] != '_');
 }
 
 bool isCode(const Elf64_Sym& y) {
@@ -116,9 +116,10 @@ void readSymbols(const ElfFile& f, const Elf64_Shdr& table, SymFile& s) {
   for (Cursor c(sectionBytes(f, table)); c.left() >= sizeof(Elf64_Sym);) {
     const auto y = c.raw<Elf64_Sym>();
     uint32 off;
-    if (!isCode(y) || !s.offsetOf(y.st_value, off)) continue;
+    const char* name = isCode(y) ? cstrAt(s.strtab, y.st_name) : nullptr;
+    if (name == nullptr || !s.offsetOf(y.st_value, off)) continue;
     const uint32 size = y.st_size > UINT32_MAX ? UINT32_MAX : static_cast<uint32>(y.st_size);
-    if (!v.push(Symbol{off, size, y.st_name, rankOf(y)})) return;
+    if (!v.push(Symbol{off, size, y.st_name, rankOf(y, name)})) return;
   }
   // Two stable passes: by rank, then by address; the last of equal addresses is the best.
   if (!v.sort([](const Symbol& y) { return y.rank; }) || !v.sort([](const Symbol& y) { return y.addr; }))
