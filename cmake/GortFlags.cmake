@@ -67,6 +67,10 @@ elseif(GORT_SANITIZE)
 endif()
 if(GORT_SANITIZE)
   target_compile_options(gort_flags INTERFACE "$<${gort_cxx}:${gort_san}>")
+  if(NOT GORT_SANITIZE STREQUAL "undefined")
+    # The assembler sees no sanitizer option: the stack switch must be told to tell them.
+    target_compile_definitions(gort_flags INTERFACE "$<$<COMPILE_LANGUAGE:ASM>:GORT_FIBERS=1>")
+  endif()
   target_link_options(gort_flags INTERFACE ${gort_san})
 endif()
 

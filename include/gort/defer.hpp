@@ -191,7 +191,6 @@ struct frame_core {
   defer_node marker;
   frame_call* top;
   void* g;
-  void* panic_at_entry;
   bool goexit_after, closed, in_body, jumped;
   std::uintptr_t body_frame;
 };

@@ -238,6 +238,25 @@ namespace {
 
 void throw_unwind_hook(rt::FuncFrame* target, const rt::Panic& p) { throw_unwind(target, p); }
 
+// call_hook: see UnwindHooks::call.
+void call_hook(rt::Panic* p, void (*fn)(void*), void* arg, rt::FrameCall* c) {
+  struct Ends {
+    rt::G* gp;
+    rt::Panic* p;
+    ~Ends() {
+      if (p != nullptr) gp->panic_ = p->link;
+    }
+  } ends{rt::getg(), p};
+  p->callFrame = reinterpret_cast<rt::uintptr>(__builtin_frame_address(0));
+  if (fn != nullptr) {
+    fn(arg);
+  } else {
+    c->op(c, &p->self, true);
+  }
+  p->callFrame = 0;
+  ends.p = nullptr;
+}
+
 // raise has a twin without Entry: a frame without anything to clean up can be passed the short way.
 [[noreturn]] GORT_NOINLINE void raise_outside(rt::Panic& p) {
   rt::Entry entry;
@@ -370,7 +389,6 @@ bool run_frame(frame_core* fc, void (*body)(void*), void* arg) {
     } catch (...) {
       f.inBody = returned = false;
       pending = std::current_exception();
-      rt::frameArrived(f);
     }
   }
   if (pending != nullptr) {
@@ -437,6 +455,7 @@ void on_terminate() {
 void panic_init() {
   if (rt::unwindHooks.throwUnwind != nullptr) return;
   rt::unwindHooks.throwUnwind = throw_unwind_hook;
+  rt::unwindHooks.call = call_hook;
   previousTerminate = std::set_terminate(on_terminate);
 }
 

@@ -18,27 +18,11 @@ void deferMarker(void*) { throw_("defer marker called"); }
 
 namespace {
 
-// callDeferred is the frame that gorecover looks for: exactly one of it stands between a panic and its
-// deferred call.
-GORT_NOINLINE void callDeferred(Panic* p, void (*fn)(void*), void* arg) {
-  p->callFrame = reinterpret_cast<uintptr>(__builtin_frame_address(0));
-  fn(arg);
-  p->callFrame = 0;
-}
-
-GORT_NOINLINE void callFrameOp(Panic* p, FrameCall* c) {
-  p->callFrame = reinterpret_cast<uintptr>(__builtin_frame_address(0));
-  c->op(c, &p->self, true);
-  p->callFrame = 0;
-}
-
-// dropPanics forgets the panics that began above f (nullptr: the root). Note [Aborted panics].
-void dropPanics(G* gp, FuncFrame* f) {
-  Panic* const keep = f != nullptr ? f->panicAtEntry : nullptr;
-  bool exiting = false;
-  for (Panic* q = gp->panic_; q != keep && q != nullptr; q = q->link) exiting |= q->goexit;
-  gp->panic_ = keep;
-  if (f != nullptr && exiting) f->goexitAfter = true;
+// callDeferred: exactly one frame of UnwindHooks::call stands between a panic and its deferred call.
+void callDeferred(Panic& p, void (*fn)(void*), void* arg, FrameCall* c) {
+  if (GORT_LIKELY(unwindHooks.call != nullptr)) return unwindHooks.call(&p, fn, arg, c);
+  if (fn != nullptr) return fn(arg);
+  c->op(c, &p.self, true);
 }
 
 FuncFrame* innermostFrame(const G* gp) {
@@ -61,7 +45,7 @@ void callTop(FuncFrame& f, Panic& p) {
     p.recovered = true;
     p.target = &f;
   }
-  callFrameOp(&p, c);
+  callDeferred(p, nullptr, nullptr, c);
 }
 
 [[noreturn]] void unwindTo(const Panic& p) {
@@ -101,7 +85,6 @@ void frameBegin(FuncFrame& f) {
   f.marker.fn = deferMarker;
   f.marker.arg = &f;
   f.marker.link = gp->defer_;
-  f.panicAtEntry = gp->panic_;
   gp->defer_ = &f.marker;
 }
 
@@ -129,14 +112,10 @@ void frameCalls(FuncFrame& f) {
 
 bool insideFrame(const G* gp) { return innermostFrame(gp) != nullptr; }
 
-void frameArrived(FuncFrame& f) { dropPanics(f.g, &f); }
-
 void frameAbandon(FuncFrame& f) {
   G* gp = f.g;
   if (gp->defer_ == &f.marker) gp->defer_ = f.marker.link;
   f.g = nullptr;
-  if (!f.goexitAfter) return;
-  if (FuncFrame* outer = innermostFrame(gp); outer != nullptr) outer->goexitAfter = true;
 }
 
 bool framePanics(FuncFrame& f, Panic& p) {
@@ -146,7 +125,7 @@ bool framePanics(FuncFrame& f, Panic& p) {
   while (f.top != nullptr) {
     callTop(f, p);
     if (p.recovered) {
-      dropPanics(gp, p.target);
+      gp->panic_ = p.link;
       return true;
     }
   }
@@ -170,10 +149,10 @@ bool runDefers(Panic& p) {
       gp->defer_ = d->link;
       void (*const fn)(void*) = d->fn;
       d->fn = nullptr;
-      callDeferred(&p, fn, d->arg);
+      callDeferred(p, fn, d->arg, nullptr);
     }
     if (GORT_UNLIKELY(p.recovered)) {
-      dropPanics(gp, p.target);
+      gp->panic_ = p.link;
       return true;
     }
   }
@@ -208,12 +187,13 @@ void panicString(const char* text) {
 void goexit() {
   G* gp = panickingG();
   if (gp->foreign) fatal("gort::goexit on a thread that is not a goroutine");
+  for (Defer* d = gp->defer_; d != nullptr; d = d->link) {
+    if (d->fn == deferMarker) static_cast<FuncFrame*>(d->arg)->goexitAfter = true;
+  }
   Panic p;
   p.goexit = true;
-  // A deferred call that panics and is recovered deeper than here comes back; one recovered in an older frame
-  // ends this goexit, and that frame starts a new one (goexitAfter).
   (void)runDefers(p);
-  gp->panic_ = nullptr;
+  gp->panic_ = p.link;
   p.target = nullptr;
   if (unwindHooks.throwUnwind != nullptr) unwindHooks.throwUnwind(nullptr, p);
   goexit0m();
@@ -224,11 +204,13 @@ const Panic* gorecover(Regs r) {
   if (gp == nullptr) return nullptr;
   Panic* p = gp->panic_;
   if (p == nullptr || p->goexit || p->recovered || p->callFrame == 0) return nullptr;
-  // r: the function that called recover, which is the deferred function itself or, not inlined, one call
-  // below the thunk that the runtime calls. So callDeferred is its caller's or that one's caller.
+  // Upwards from recover: the deferred function, the thunk that the runtime calls (unless the compiler has made
+  // one of the two), the frame of UnwindHooks::call. A helper that was not inlined is one too many, except where
+  // it takes the thunk's place: then it is let through.
+  constexpr int kMaxDepth = 3;
   const StackBounds stack{gp->stack.lo, gp->stack.hi};
   bool direct = false;
-  for (int depth = 0; depth < 2 && !direct; ++depth) {
+  for (int depth = 0; depth < kMaxDepth && !direct; ++depth) {
     if (!step(r, stack)) return nullptr;
     direct = r.bp == p->callFrame;
   }

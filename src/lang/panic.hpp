@@ -17,10 +17,13 @@
 //        `- throwUnwind(F): destructors between here and F run; F runs what is left of its list and returns
 //
 // Note [Aborted panics]: a panic raised by a deferred call continues with what is left of the chain. If it is
-// recovered in a frame that is older than the first panic's, the unwinding passes the first one's gopanic,
-// which is thereby over: FuncFrame::panicAtEntry says which panics survive. A goexit among the dropped ones
-// goes on after the frame has ended. The same holds for a C++ exception that leaves a deferred call: it
-// replaces the panic.
+// recovered in a frame that is older than the first panic's, the unwinding passes the first one's deferred
+// call, and with it the first one is over: UnwindHooks::call has a destructor that takes it off G::panic_. The
+// same holds for a C++ exception that leaves a deferred call: it replaces the panic. Nothing else may look at a
+// Panic whose raiser may be gone.
+// Note [Interrupted goexit]: the frames that are live when a goexit begins cannot end normally any more. They
+// are marked (goexitAfter); one that goes on all the same, because a panic or an exception in a deferred call
+// was recovered there, starts the goexit again at its end.
 #pragma once
 #include "schema/runtime2.hpp"
 #include "unwind/traceback.hpp"
@@ -62,9 +65,8 @@ struct FrameCall {
 struct FuncFrame {
   Defer marker;
   FrameCall* top = nullptr;
-  G* g = nullptr;  // owner; nullptr: not begun or over
-  Panic* panicAtEntry = nullptr;
-  bool goexitAfter = false;  // a goexit was under way above this frame: it continues when the frame ends
+  G* g = nullptr;            // owner; nullptr: not begun or over
+  bool goexitAfter = false;  // Note [Interrupted goexit]
   bool closed = false;       // has begun to end: takes no more calls
   // for the short way of unwinding (src/api/panic_fast.cpp)
   bool inBody = false;    // run_frame is in its call of the body
@@ -103,7 +105,11 @@ struct Panic {
 // UnwindHooks is how the core reaches the C++ unwinder. Installed at boot; without them no panic can be
 // recovered.
 struct UnwindHooks {
-  void (*throwUnwind)(FuncFrame* target, const Panic& p) = nullptr;  // never returns
+  // throwUnwind never returns.
+  void (*throwUnwind)(FuncFrame* target, const Panic& p) = nullptr;
+  // call runs fn(arg), or c if fn is nullptr, with p going on. It sets p.callFrame to its own frame address for
+  // the time, and ends p if the call is left by unwinding.
+  void (*call)(Panic* p, void (*fn)(void*), void* arg, FrameCall* c) = nullptr;
 };
 extern UnwindHooks unwindHooks;
 
@@ -123,10 +129,7 @@ bool framePush(FuncFrame& f, FrameCall* c);
 void frameCalls(FuncFrame& f);
 // framePanics does the same with p going on (a C++ exception that has reached the frame). True: recovered.
 bool framePanics(FuncFrame& f, Panic& p);
-// frameArrived is called when an exception has reached f: panics that began above it are over.
-void frameArrived(FuncFrame& f);
-// frameAbandon is frameEnd for a frame that an exception leaves: a goexit that it interrupted is left to the
-// next frame.
+// frameAbandon is frameEnd for a frame that an exception leaves.
 void frameAbandon(FuncFrame& f);
 
 // gopanic runs deferred calls until one recovers, then returns: the caller must unwind to p.target at once.

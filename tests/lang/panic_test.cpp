@@ -51,13 +51,13 @@ TEST(PrintFloat, IsGosForm) {
 TEST(FuncName, KeepsScopesAndDropsParameters) {
   EXPECT_EQ(name("main"), "main");
   EXPECT_EQ(name("_ZNK3app4work3runEi"), "app::work::run");
-  EXPECT_EQ(name("_ZZ4mainENKUlvE_clEv"), "main::{lambda#1}::operator()");
+  EXPECT_EQ(name("_ZZ4mainENKUlvE_clEv"), "main::{lambda#1}");
   EXPECT_EQ(name("_Z"), "_Z");
 }
 
 TEST(FuncName, LeavesOutTheInlineNamespace) {
   EXPECT_EQ(name("_ZN4gort2v14chanIiE4sendEi"), "gort::chan<int>::send");
-  EXPECT_EQ(name("_ZN4gort2rt6gopanicERNS0_5PanicE"), "gort::rt::gopanic");
+  EXPECT_EQ(name("_ZN4gort2rt7gopanicERNS0_5PanicE"), "gort::rt::gopanic");
 }
 
 TEST(FuncName, StaysInsideTheBuffer) {
