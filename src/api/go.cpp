@@ -285,7 +285,7 @@ error shutdown(clock::duration grace) {
   if (!rt::isBooted()) return {};
   const std::uint64_t left = rt::shutdownWait(grace.count());
   if (left == 0) return {};
-  return error("gort::shutdown: " + std::to_string(left) + " goroutines still alive").wrap("timeout");
+  return error(errc::deadline_exceeded).wrap("gort::shutdown: " + std::to_string(left) + " goroutines still alive");
 }
 
 }  // namespace GORT_ABI

@@ -43,6 +43,13 @@ class BasicMutex {
     if (GORT_UNLIKELY(waiters_.load(Order::relaxed) != 0)) Env::futexwakeup(&key_, 1);
   }
 
+  // unlockLast is unlock for a holder who has no claim on the lock's memory: from the moment the key is 0 another thread
+  // may free it (a parked goroutine's commit unlocks a channel; its peer readies it; it drops the last handle). One
+  // read-modify-write releases and looks; the wake-up that may follow uses the address only as a name.
+  void unlockLast() {
+    if (GORT_UNLIKELY(Env::releaseAndLook(&key_, &waiters_) != 0)) Env::futexwakeup(&key_, 1);
+  }
+
   bool heldNow() const { return key_.load(Order::relaxed) != 0; }
 
  private:
@@ -58,7 +65,7 @@ class BasicMutex {
     waiters_.fetchSub(1, Order::relaxed);
   }
 
-  typename Env::template Atomic<uint32> key_{0};
+  alignas(8) typename Env::template Atomic<uint32> key_{0};  // waiters_ is the upper half of the same word: releaseAndLook
   typename Env::template Atomic<uint32> waiters_{0};
 };
 

@@ -170,13 +170,14 @@ void sellock(const Select& s) {
 }
 
 // selunlock releases each channel only after the last look at a case of it: see Note [The parked frame].
-void selunlock(SelectCase* lockOrder) {
+// release is unlock, or unlockLast when the goroutine that holds the channels may run again meanwhile.
+void selunlock(SelectCase* lockOrder, void (*release)(Mutex&) = unlock) {
   Hchan* last = nullptr;
   for (SelectCase* sc = lockOrder; sc != nullptr; sc = sc->lockNext) {
-    if (last != nullptr && sc->c != last) unlock(last->lock);
+    if (last != nullptr && sc->c != last) release(last->lock);
     last = sc->c;
   }
-  if (last != nullptr) unlock(last->lock);
+  if (last != nullptr) release(last->lock);
 }
 
 // chooseLocked does a ready case under all locks. wouldBlock: none is ready; s.ready is the case otherwise.
@@ -205,7 +206,7 @@ bool selparkcommit(G* gp, void* arg) {
   if (commit.hasTimer && !gp->selectDone.cas(kDoneArming, kDoneOpen)) {
     park = false;  // fired early; kDoneFiredEarly keeps peers from winning
   }
-  selunlock(commit.lockOrder);
+  selunlock(commit.lockOrder, unlockLast);
   return park;
 }
 

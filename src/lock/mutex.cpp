@@ -71,4 +71,12 @@ void unlock(Mutex& l) {
   if (G* gp = getg(); GORT_LIKELY(gp != nullptr)) --gp->m->locks;
 }
 
+void unlockLast(Mutex& l) {
+#if GORT_DEBUG
+  if (G* gp = getg(); gp != nullptr && gp->m->dying == 0) rankPop(gp->m, l);
+#endif
+  l.unlockLast();
+  if (G* gp = getg(); GORT_LIKELY(gp != nullptr)) --gp->m->locks;
+}
+
 }  // namespace gort::rt

@@ -213,6 +213,7 @@ bool runMain(const RunConfig& c, void (*fn)(void*), void* arg, const int* code) 
     boot();
     bootDone();
   } else {
+    ensureThreads();
     const os::StackBounds b = os::threadStackBounds();
     g0.stack = {b.lo, b.hi};
     setg(&g0);
@@ -239,6 +240,10 @@ uint64 shutdownWait(int64 ns) {
   const int64 begin = os::nanotime();
   for (;;) {
     const uint64 n = gcountUser();
+    if (n == 0) {
+      detachThread();
+      stopThreads(kLeaveNs);
+    }
     if (n == 0 || os::nanotime() - begin > ns) return n;
     os::usleep(200);
   }

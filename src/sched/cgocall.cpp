@@ -97,6 +97,7 @@ void entrySlow(bool* leave) {
     gp = getg();
   }
   if (gp == gp->m->g0) return;
+  ensureThreads();
   exitsyscall();
   *leave = true;
 }

@@ -509,8 +509,9 @@ GORT_SYSTEMSTACK G* park_m(G* gp) {
   return scheduleOn(mp);
 }
 
+// The parked goroutine may run again, and free what the lock is in, as soon as the lock is free.
 bool parkunlock_c(G*, void* l) {
-  unlock(*static_cast<Mutex*>(l));
+  unlockLast(*static_cast<Mutex*>(l));
   return true;
 }
 

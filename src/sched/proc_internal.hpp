@@ -60,6 +60,10 @@ M* mget();             // Requires: sched.lock
 int32 mcount();
 void incidlelocked(int32 v);
 void startTemplateThread();
+bool stopThreads(int64 ns);                      // Requires: no goroutine left, a foreign thread without an M
+void ensureThreads();                            // undoes it
+void helperThreadBegins();
+void helperThreadEnds();
 void bindThread(M* mp);  // per-thread state of an M: tid, EH globals, fiber
 [[noreturn]] void leaveg0(M* mp);
 
@@ -73,6 +77,7 @@ uint32 retake(int64 now);
 
 // ---- sysmon.cpp
 void startSysmon();
+void stopSysmon();
 void checkdead();  // Requires: sched.lock
 void schedtrace(bool detailed);
 

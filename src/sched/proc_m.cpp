@@ -33,7 +33,11 @@ struct {
   Mutex lock{LockRank::unranked};
   M* head = nullptr;
   Atomic<uint32> pending{0};
+  Atomic<bool> stop{false};
 } constinit newmHandoff;
+
+constinit Atomic<int32> helperThreads{0};    // template thread and sysmon
+constinit Atomic<bool> threadsStopped{false};
 
 [[noreturn]] void threadCreateFailed(int err) {
   {
@@ -42,6 +46,18 @@ struct {
     if (err == 11) p << "runtime: may need to increase max user processes (ulimit -u)\n";
   }
   fatal("newosproc");
+}
+
+// mexit gives up what belongs to the thread of mp, which ends now (shutdown).
+void mexit(M* mp) {
+  unminitSignals(mp);
+  lock(sched.lock);
+  ++sched.nmfreed;
+  mp->exited = true;
+  mp->schedlink = sched.freem;
+  sched.freem = mp;
+  unlock(sched.lock);
+  setg(nullptr);
 }
 
 // mstart is the first function of every M's thread but m0's.
@@ -56,6 +72,7 @@ void mstart(void* arg) {
   acquirep(mp->nextp);
   mp->nextp = nullptr;
   gort_enterg0(mp, [](G*) { return schedule(); });
+  mexit(mp);
 }
 
 // templateThread makes threads for others. It is no M: it has no G and takes no P.
@@ -68,19 +85,63 @@ void templateThread(void*) {
     if (mp != nullptr) newmHandoff.head = mp->schedlink;
     unlock(newmHandoff.lock);
     if (mp == nullptr) {
+      if (newmHandoff.stop.load(Order::acquire)) break;
       os::futexsleep(&newmHandoff.pending, seen, -1);
       continue;
     }
     mp->schedlink = nullptr;
     if (const int err = os::createThread(mstart, mp, kG0StackBytes); err != 0) threadCreateFailed(err);
   }
+  helperThreads.fetchSub(1);
+}
+
+void wakeTemplateThread() {
+  newmHandoff.pending.fetchAdd(1, Order::release);
+  os::futexwakeup(&newmHandoff.pending, 1);
 }
 
 }  // namespace
 
 void startTemplateThread() {
+  newmHandoff.stop.store(false);
+  helperThreads.fetchAdd(1);
   if (const int err = os::createThread(templateThread, nullptr, kG0StackBytes); err != 0)
     threadCreateFailed(err);
+}
+
+// stopThreads ends every thread of the runtime while there is nothing to run: idle Ms leave their loops, then the helpers.
+// Returns false if they are not all gone after ns.   Runs on: a foreign thread without an M.
+bool stopThreads(int64 ns) {
+  const int64 begin = os::nanotime();
+  threadsStopped.store(true);
+  stopSysmon();
+  for (;;) {
+    lock(sched.lock);
+    while (M* mp = mget()) {
+      mp->leaving = true;
+      notewakeup(mp->park);
+    }
+    const bool workersGone = mcount() - sched.nmsys == 1;  // m0 has no thread of its own
+    unlock(sched.lock);
+    netpollBreak();
+    if (workersGone) {
+      newmHandoff.stop.store(true, Order::release);
+      wakeTemplateThread();
+      if (helperThreads.load() == 0) return true;
+    }
+    if (os::nanotime() - begin > ns) return false;
+    os::usleep(100);
+  }
+}
+
+void helperThreadBegins() { helperThreads.fetchAdd(1); }
+void helperThreadEnds() { helperThreads.fetchSub(1); }
+
+// ensureThreads undoes stopThreads at the next use.
+void ensureThreads() {
+  if (GORT_LIKELY(!threadsStopped.load(Order::relaxed)) || !threadsStopped.exchange(false)) return;
+  startTemplateThread();
+  if (!simMode) startSysmon();
 }
 
 // bindThread sets what belongs to the thread an M runs on.   Runs on: that thread.
@@ -94,8 +155,11 @@ void bindThread(M* mp) {
 }
 
 void mcommoninit(M* mp) {
+  const bool known = mp->exited;
+  mp->exited = false;
   uint64 seed = debug.chaos ? debug.chaosSeed + static_cast<uint64>(mp->id) * 977 : os::randomSeed();
   mp->rand.state = splitmix64(seed);
+  if (known) return;  // in allm already
   M* head = allm.load(Order::relaxed);
   do mp->alllink = head;
   while (!allm.compareExchange(head, mp, Order::release));
@@ -129,7 +193,12 @@ int64 mReserveID() {
 
 // newm makes an M that runs fn, then goroutines on pp.
 void newm(void (*fn)(), P* pp, int64 id) {
-  M* mp = allocm(false);
+  lock(sched.lock);
+  M* mp = sched.freem;
+  if (mp != nullptr) sched.freem = mp->schedlink;
+  unlock(sched.lock);
+  if (mp == nullptr) mp = allocm(false);
+  mp->leaving = false;
   mp->id = id;
   mp->mstartfn = fn;
   mp->nextp = pp;
@@ -138,8 +207,7 @@ void newm(void (*fn)(), P* pp, int64 id) {
   mp->schedlink = newmHandoff.head;
   newmHandoff.head = mp;
   unlock(newmHandoff.lock);
-  newmHandoff.pending.fetchAdd(1, Order::release);
-  os::futexwakeup(&newmHandoff.pending, 1);
+  wakeTemplateThread();
 }
 
 namespace {
@@ -405,7 +473,7 @@ void leaveg0(M* mp) {
   mp->leaving = false;
   mp->lockedg = nullptr;
   mp->lockedExt = mp->lockedInt = 0;
-  mainLeft();
+  if (mp == &m0) mainLeft();
   gort_leaveg0(mp);
 }
 

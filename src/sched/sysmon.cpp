@@ -9,6 +9,7 @@
 #include "os/vdso.hpp"
 #include "sched/netpoll.hpp"
 #include "sched/proc_internal.hpp"
+#include "sched/signal_unix.hpp"
 
 namespace gort::rt {
 
@@ -19,6 +20,8 @@ constexpr int64 kScavengeNs = int64{1000} * 1000 * 1000;
 constexpr int64 kIdleWakeNs = int64{60} * 1000 * 1000 * 1000;
 constexpr int64 kLateTimerNs = int64{1000} * 1000;
 constexpr int kScavengeBatch = 256;
+constinit Atomic<bool> sysmonStop{false};
+constinit M* sysmonM = nullptr;
 
 // scavengeStacks gives the pages of dead goroutines' stacks back to the kernel, a batch at a time.
 void scavengeStacks() {
@@ -64,7 +67,7 @@ void sysmonLoop() {
   uint32 delay = 0;
   int idle = 0;
   int64 lastTrace = 0, lastScavenge = os::nanotime();
-  for (;;) {
+  while (!sysmonStop.load(Order::acquire)) {
     if (idle == 0) {
       delay = kMinDelayUs;
     } else if (idle > 50) {
@@ -103,18 +106,35 @@ void sysmonThread(void* arg) {
   bindThread(mp);
   os::setThreadName("gort-sysmon");
   sysmonLoop();
+  unminitSignals(mp);
+  setg(nullptr);
+  helperThreadEnds();
 }
 
 }  // namespace
 
 void startSysmon() {
-  M* mp = allocm(false);
-  mp->id = sched.mnext++;
-  ++sched.nmsys;
-  mcommoninit(mp);
-  if (const int err = os::createThread(sysmonThread, mp, std::size_t{1} << 20); err != 0) {
+  if (sysmonM == nullptr) {
+    sysmonM = allocm(false);
+    sysmonM->id = sched.mnext++;
+    ++sched.nmsys;
+    mcommoninit(sysmonM);
+  }
+  sysmonStop.store(false);
+  helperThreadBegins();
+  if (const int err = os::createThread(sysmonThread, sysmonM, std::size_t{1} << 20); err != 0) {
     fatal("runtime: cannot create the monitor thread (ulimit -u?)");
   }
+}
+
+void stopSysmon() {
+  sysmonStop.store(true, Order::release);
+  lock(sched.lock);
+  if (sched.sysmonwait.load(Order::relaxed)) {
+    sched.sysmonwait.store(false);
+    notewakeup(sched.sysmonnote);
+  }
+  unlock(sched.lock);
 }
 
 // checkdead ends the process when no goroutine can ever run again. Only under gort::run: a host program's threads may
@@ -164,6 +184,7 @@ void traceP(Printer& p, int32 i, const P* pp) {
 }
 
 void traceM(Printer& p, const M* mp) {
+  if (mp->exited) return;
   const P* pp = mp->p;
   p << "  M" << mp->id << ": p=";
   idOrNil(p, pp == nullptr ? -1 : pp->id) << " curg=";

@@ -26,6 +26,11 @@ struct RealEnv {
       fence(Order::seqCst);
     }
   }
+  // releaseAndLook stores 0 to *key, which is 1, and returns *waiters, in one step. SAFETY: the two are the halves of one
+  // aligned word (BasicMutex); x86 and arm64 are little-endian and order mixed sizes within a word.
+  static uint32 releaseAndLook(Atomic<uint32>* key, Atomic<uint32>*) {
+    return static_cast<uint32>(__atomic_fetch_sub(reinterpret_cast<uint64*>(key), 1, __ATOMIC_ACQ_REL) >> 32);
+  }
   static void heavyBarrier() {
     if (os::features.membarrier) {
       os::membarrierAll();
@@ -52,6 +57,7 @@ class Mutex : public BasicMutex<RealEnv> {
 // count and the rank check are skipped).
 GORT_NOSPLIT void lock(Mutex& l);
 GORT_NOSPLIT void unlock(Mutex& l);
+GORT_NOSPLIT void unlockLast(Mutex& l);  // the lock may be gone as soon as it is free
 
 inline void noteclear(Note& n) { n.clear(); }
 inline void notewakeup(Note& n) { n.wakeup(); }

@@ -195,7 +195,8 @@ struct M {
   uint64 procid = 0;
   void* gsignal = nullptr;  // alternate signal stack
   std::size_t gsignalSize = 0;
-  bool leaving = false;   // m0 only: the main goroutine has ended, return from run()
+  bool leaving = false;        // end of run() (m0) or shutdown: leave g0's loop
+  bool exited = false;         // its thread has ended; on sched.freem
   G* foreignG = nullptr;  // isextra: the goroutine that stands for the thread
   // debug builds: ranks held
   uint8 heldCount = 0;
@@ -240,6 +241,7 @@ struct Sched {
   int32 maxmcount = 10000;
   int32 nmsys = 0;  // Ms not counted for deadlock detection
   int64 nmfreed = 0;
+  M* freem = nullptr;          // Ms whose threads have ended, for reuse
   Atomic<int32> ngsys{0};
   P* pidle = nullptr;
   Atomic<int32> npidle{0};
