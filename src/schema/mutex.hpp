@@ -3,6 +3,7 @@
 // count that makes the holder non-preemptible (M::locks, kept by lock/unlock below).
 #pragma once
 #include "base/dialect.hpp"
+#include "base/check.hpp"
 #include "base/lock_futex.hpp"
 #include "os/futex.hpp"
 #include "os/os_linux.hpp"
@@ -42,15 +43,20 @@ struct RealEnv {
 
 using Note = BasicNote<RealEnv>;
 
-// Mutex carries its rank; the debug build's checker reads it.
+// Mutex carries its rank in debug builds; the checker reads it. Elsewhere it is 8 bytes.
 class Mutex : public BasicMutex<RealEnv> {
  public:
+#if GORT_DEBUG
   constexpr explicit Mutex(LockRank r = LockRank::unranked) : rank_(r) {}
   LockRank rank() const { return rank_; }
   void setRank(LockRank r) { rank_ = r; }
 
  private:
   LockRank rank_;
+#else
+  constexpr explicit Mutex(LockRank = LockRank::unranked) {}
+  void setRank(LockRank) {}
+#endif
 };
 
 // lock/unlock keep M::locks, so a holder is never preempted. Runs on: any stack of a thread that has an M (others: the
