@@ -20,7 +20,14 @@ using rt::uint32;
 constexpr int64 kMs = 1000000;
 using Sema = rt::Atomic<uint32>;
 
-uint32 waiting(const void* addr) { return rt::semrootOf(addr).nwait.load(); }
+// waiting counts who waits at addr; the root's own count may have other addresses in it.
+uint32 waiting(const void* addr) {
+  rt::SemaRoot& root = rt::semrootOf(addr);
+  rt::LockGuard l(root.lock);
+  uint32 n = 0;
+  for (const rt::SemaWaiter* w = root.front(addr); w != nullptr; w = w->next) ++n;
+  return n;
+}
 void awaitWaiters(const void* addr, uint32 n) {
   while (waiting(addr) < n) gort::yield();
 }
@@ -52,18 +59,19 @@ GO_TEST(Sema, ReleaseWakesAWaiter) {
 std::vector<int> wakeOrder(bool lifo) {
   Sema s{0};
   std::vector<int> order;
+  std::atomic<int> awake{0};
   gort::wait_group wg;
-  const uint32 before = waiting(&s);
   for (int i = 0; i < 5; ++i) {
     wg.go([&, i] {
       rt::semacquire1(&s, {.lifo = lifo});
       order.push_back(i);
+      ++awake;
     });
-    awaitWaiters(&s, before + static_cast<uint32>(i) + 1);
+    awaitWaiters(&s, static_cast<uint32>(i) + 1);
   }
   for (int i = 0; i < 5; ++i) {
     rt::semrelease(&s);
-    while (order.size() < static_cast<std::size_t>(i) + 1) gort::yield();
+    while (awake <= i) gort::yield();
   }
   wg.wait();
   return order;
@@ -78,12 +86,11 @@ GO_TEST(Sema, HandOffGivesTheTokenToTheWaiter) {
     Sema s{0};
     std::atomic<bool> got{false};
     gort::wait_group wg;
-    const uint32 before = waiting(&s);
     wg.go([&] {
       rt::semacquire(&s);
       got = true;
     });
-    awaitWaiters(&s, before + 1);
+    awaitWaiters(&s, 1);
     rt::semrelease1(&s, true);
     EXPECT_EQ(s.load(), 0U) << "the token must never be up for grabs";
     wg.wait();
@@ -111,19 +118,21 @@ GO_TEST(Sema, WaitGivesUpInTime) {
 GO_TEST(Sema, GivingUpInTheMiddleKeepsTheOthersInOrder) {
   Sema s{0};
   std::vector<int> order;
+  std::atomic<int> awake{0};
   gort::wait_group wg;
-  const uint32 before = waiting(&s);
   for (int i = 0; i < 5; ++i) {
     wg.go([&, i] {
-      const int64 until = i % 2 == 1 ? rt::nanotime() + 2 * kMs : rt::kTimeNever;
-      if (rt::semacquire1(&s, {.until = until})) order.push_back(i);
+      const int64 until = i % 2 == 1 ? rt::nanotime() + 300 * kMs : rt::kTimeNever;
+      if (!rt::semacquire1(&s, {.until = until})) return;
+      order.push_back(i);
+      ++awake;
     });
-    awaitWaiters(&s, before + static_cast<uint32>(i) + 1);
+    awaitWaiters(&s, static_cast<uint32>(i) + 1);
   }
-  while (waiting(&s) != before + 3) rt::timeSleep(kMs);
+  while (waiting(&s) != 3) rt::timeSleep(kMs);
   for (int i = 0; i < 3; ++i) {
     rt::semrelease(&s);
-    while (order.size() < static_cast<std::size_t>(i) + 1) gort::yield();
+    while (awake <= i) gort::yield();
   }
   wg.wait();
   EXPECT_EQ(order, (std::vector<int>{0, 2, 4}));
@@ -149,9 +158,8 @@ GO_TEST(Sema, WaiterThatMayNotGiveUpGetsItsToken) {
     ++*static_cast<std::atomic<int>*>(me.arg);
     return false;
   };
-  const uint32 before = waiting(&s);
   wg.go([&] { got = rt::semacquireAs(w, &s, false, rt::WaitReason::semacquire); });
-  awaitWaiters(&s, before + 1);
+  awaitWaiters(&s, 1);
   rt::semaAbort(w);
   EXPECT_EQ(asked, 1);
   rt::semrelease(&s);
