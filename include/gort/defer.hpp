@@ -213,7 +213,7 @@ class defer {
  public:
   [[nodiscard]] explicit defer(F f) : f_(std::move(f)) {
     detail::check_deferred<F>();
-    n_ = {nullptr, [](void* p) { (*static_cast<F*>(p))(); }, &f_};
+    n_ = {nullptr, invoke, &f_};
     detail::push(&n_);
   }
   defer(const defer&) = delete;
@@ -223,6 +223,8 @@ class defer {
   ~defer() noexcept(false) { detail::pop_run(&n_); }
 
  private:
+  static void invoke(void* p) { (void)(*static_cast<F*>(p))(); }
+
   F f_;
   detail::defer_node n_;
 };
@@ -237,7 +239,7 @@ class frame {
   template <class F>
   void defer(F f) {
     detail::check_deferred<F>();
-    add<false>([f = std::move(f)](const panic_info*) mutable { (void)f(); });
+    add<false>(std::move(f));
   }
   // recover adds a handler that is called when a panic or an exception reaches it. Its result, if it has one,
   // becomes func's; else func returns R{}.
@@ -265,7 +267,7 @@ class frame {
   using slot = std::conditional_t<std::is_void_v<R>, unit, R>;
   static constexpr std::size_t kRoom = 128;  // closures up to here cost no allocation
 
-  template <class C>
+  template <bool Recovers, class C>
   struct call : detail::frame_call {
     explicit call(C c) : f(std::move(c)) {}
     C f;
@@ -280,12 +282,17 @@ class frame {
           }
         }
       } own{static_cast<call*>(base)};
-      if (run) own.c->f(static_cast<const panic_info*>(info));
+      if (!run) return;
+      if constexpr (Recovers) {
+        own.c->f(static_cast<const panic_info*>(info));
+      } else {
+        (void)own.c->f();
+      }
     }
   };
   template <bool Recovers, class C>
   void add(C c) {
-    using node = call<C>;
+    using node = call<Recovers, C>;
     node* n = nullptr;
     if constexpr (sizeof(node) <= kRoom && alignof(node) <= alignof(std::max_align_t)) {
       const std::size_t at = (used_ + alignof(node) - 1) & ~(alignof(node) - 1);
