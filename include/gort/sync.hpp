@@ -78,7 +78,7 @@ class mutex {
     return (s & (kLocked | kStarving)) == 0 && detail::cas_acquire(state_, s, s | kLocked);
   }
   void unlock() {
-    if (detail::load_relaxed(state_) != kLocked || !detail::cas_release(state_, kLocked, 0)) unlock_slow();
+    if (!detail::cas_release(state_, kLocked, 0)) unlock_slow();
   }
   template <class R, class P>
   [[nodiscard]] bool try_lock_for(std::chrono::duration<R, P> d) {
@@ -119,7 +119,7 @@ class alignas(8) rw_mutex {
     if (!detail::cas_release(state_, kWriter, 0)) unlock_slow();
   }
   void lock_shared() {
-    if (!try_lock_shared()) (void)lock_shared_slow({});
+    if (!detail::cas_acquire(state_, 0, kReader) && !try_lock_shared()) (void)lock_shared_slow({});
   }
   [[nodiscard]] bool try_lock_shared() noexcept {
     std::uint32_t s = detail::load_relaxed(state_);
