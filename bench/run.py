@@ -7,8 +7,8 @@ usage: run.py [GROUP|BENCH ...] [--json FILE] [--rounds N] [--impl A,B] [--quick
 Every implementation is one program per language with the same interface, `prog BENCH N`: it runs one benchmark with N
 operations in a fresh process and prints `BENCH value unit`.  Each round runs every benchmark once per implementation,
 one after the other, so that a slow minute of the machine hits all alike; the figure is the best of the rounds (the
-median for sleep overshoot, where the best says little).  Runs are short and many: a quiet 5 ms is easy to find on a
-shared machine, a quiet second is not.  Instructions per operation are the difference between runs
+median for sleep overshoot, where the best says little).  Runs are short (about 1 ms) and many: a quiet millisecond is easy to
+find on a shared machine, a quiet second is not.  Instructions per operation are the difference between runs
 with N and 2N operations, divided by N: counted by the processor (perf) where it can, else by callgrind.
 
 The JSON is an array of {"bench", "impl", "value", "unit"}; instruction counts are entries with the unit "instr/op".
@@ -50,43 +50,43 @@ class Bench:
 
 
 BENCHES = [
-    Bench("sched", "yield", 300_000, 20_000, 10, 14),
-    Bench("sched", "spawn_join", 50_000, 5_000, 90, 180),
-    Bench("sched", "spawn_task_join", 50_000, 5_000),
-    Bench("sched", "spawn_batch1000", 50_000, 10_000, 50, 65),
-    Bench("sched", "fib23_tree", 1, 1, "0.6go", "1go", rounds=7),
-    Bench("sched", "fib23_tree_2p", 1, 0, "0.6go", "1go", rounds=7),
-    Bench("sched", "sieve500", 1, 0, "0.6go", "1go"),
-    Bench("sched", "sieve500_2p", 1, 0, "0.6go", "1go"),
-    Bench("chan", "chan_unbuffered_rt", 60_000, 10_000, 80, 150),
-    Bench("chan", "chan_unbuffered_rt_2p", 5_000, 0, 600, 1087),
-    Bench("chan", "chan_unbuffered_rt_2p_free", 50_000),
-    Bench("chan", "chan_buffered_1p", 300_000, 20_000, 20, 23),
-    Bench("chan", "chan_buffered_2p", 300_000, 0, 35, 45),
-    Bench("chan", "chan_cap1_same_g", 300_000, 20_000),
-    Bench("chan", "select2", 50_000, 10_000, 130, "1go"),
-    Bench("chan", "select4", 40_000, 10_000, 180, "1go"),
-    Bench("chan", "select8", 30_000, 10_000, 300, "1go"),
-    Bench("chan", "select_default", 300_000, 20_000, 10, "1go"),
-    Bench("chan", "select_default1", 2_000_000, 20_000),
-    Bench("chan", "fan_8x1", 200_000, 20_000, "0.6go", "1go"),
-    Bench("chan", "fan_1x8", 200_000, 20_000, "0.6go", "1go"),
-    Bench("chan", "fan_8x8", 200_000, 20_000, "0.6go", "1go"),
-    Bench("chan", "fan_8x1_2p", 200_000, 0, "0.6go", "1go"),
-    Bench("chan", "fan_1x8_2p", 200_000, 0, "0.6go", "1go"),
-    Bench("chan", "fan_8x8_2p", 200_000, 0, "0.6go", "1go"),
-    Bench("sync", "mutex_uncontended", 2_000_000, 50_000, 11, "1go"),
-    Bench("sync", "mutex_contended8", 1_000_000, 0, 14, 17),
-    Bench("sync", "rwmutex_rlock", 2_000_000, 50_000, "1go", "1go"),
-    Bench("sync", "waitgroup_add_done", 1_000_000, 50_000, "1go", "1go"),
-    Bench("sync", "once_done", 10_000_000, 50_000, "1go", "1go"),
-    Bench("time", "timer_new_stop", 100_000, 5_000, 80, 195),
+    Bench("sched", "yield", 40_000, 20_000, 10, 14),
+    Bench("sched", "spawn_join", 8_000, 5_000, 90, 180),
+    Bench("sched", "spawn_task_join", 8_000, 5_000),
+    Bench("sched", "spawn_batch1000", 10_000, 10_000, 50, 65),
+    Bench("sched", "fib23_tree", 1, 1, "0.6go", "1go", rounds=10),
+    Bench("sched", "fib23_tree_2p", 1, 0, "0.6go", "1go", rounds=10),
+    Bench("sched", "sieve500", 1, 0, "0.6go", "1go", rounds=10),
+    Bench("sched", "sieve500_2p", 1, 0, "0.6go", "1go", rounds=10),
+    Bench("chan", "chan_unbuffered_rt", 10_000, 10_000, 80, 150),
+    Bench("chan", "chan_unbuffered_rt_2p", 2_000, 0, 600, 1087),
+    Bench("chan", "chan_unbuffered_rt_2p_free", 10_000),
+    Bench("chan", "chan_buffered_1p", 50_000, 20_000, 20, 23),
+    Bench("chan", "chan_buffered_2p", 50_000, 0, 35, 45),
+    Bench("chan", "chan_cap1_same_g", 50_000, 20_000),
+    Bench("chan", "select2", 10_000, 10_000, 130, "1go"),
+    Bench("chan", "select4", 6_000, 10_000, 180, "1go"),
+    Bench("chan", "select8", 4_000, 10_000, 300, "1go"),
+    Bench("chan", "select_default", 50_000, 20_000, 10, "1go"),
+    Bench("chan", "select_default1", 200_000, 20_000),
+    Bench("chan", "fan_8x1", 50_000, 20_000, "0.6go", "1go"),
+    Bench("chan", "fan_1x8", 50_000, 20_000, "0.6go", "1go"),
+    Bench("chan", "fan_8x8", 50_000, 20_000, "0.6go", "1go"),
+    Bench("chan", "fan_8x1_2p", 50_000, 0, "0.6go", "1go"),
+    Bench("chan", "fan_1x8_2p", 50_000, 0, "0.6go", "1go"),
+    Bench("chan", "fan_8x8_2p", 50_000, 0, "0.6go", "1go"),
+    Bench("sync", "mutex_uncontended", 200_000, 50_000, 11, "1go"),
+    Bench("sync", "mutex_contended8", 200_000, 0, 14, 17),
+    Bench("sync", "rwmutex_rlock", 200_000, 50_000, "1go", "1go"),
+    Bench("sync", "waitgroup_add_done", 200_000, 50_000, "1go", "1go"),
+    Bench("sync", "once_done", 1_000_000, 50_000, "1go", "1go"),
+    Bench("time", "timer_new_stop", 20_000, 5_000, 80, 195),
     Bench("time", "sleepers_100k_cpu", 100_000, 0, 1000, 1640, few={"boost_fiber": 25_000}, rounds=3),
     Bench("time", "sleep_overshoot_50us", 300, 0, 40, 60, few={"go": 60, "tokio": 60}),
     Bench("mem", "parked_1m_bytes", 1_000_000, 0, 5100, "survives", few={"boost_fiber": 100_000}, rounds=2),
     Bench("mem", "parked_1m_bytes_64k", 1_000_000, 0, 4600, "survives", rounds=2),
-    Bench("panic", "panic_recover", 20_000, 2_000, 1500, 2500),
-    Bench("panic", "throw_catch", 20_000, 2_000),
+    Bench("panic", "panic_recover", 2_000, 2_000, 1500, 2500),
+    Bench("panic", "throw_catch", 1_000, 2_000),
 ]
 
 
@@ -364,7 +364,7 @@ def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     p.add_argument("names", nargs="*", metavar="GROUP|BENCH", help="groups: " + " ".join(groups()))
     p.add_argument("--json", metavar="FILE")
-    p.add_argument("--rounds", type=int, default=15)
+    p.add_argument("--rounds", type=int, default=30)
     p.add_argument("--impl", help="comma-separated: " + ",".join(IMPLS), default=",".join(IMPLS))
     p.add_argument("--quick", action="store_true", help="a tenth of the operations")
     p.add_argument("--no-instr", action="store_true", help="no instruction counts")
