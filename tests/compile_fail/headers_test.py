@@ -6,6 +6,7 @@ usage: headers_test.py --root ROOT
 Public headers also with -fno-exceptions -fno-rtti, and must not drag in the expensive ones (docs/api.md, 11).
 """
 import argparse
+import concurrent.futures
 import os
 import sys
 
@@ -24,31 +25,33 @@ def headers(root, top):
                 yield os.path.relpath(os.path.join(base, n), root)
 
 
+def public(root, cxx, path):
+    name = path[len("include/"):]
+    for options in (WARN, WARN + FREE):
+        good, said = compilers.syntax(cxx, root, f"#include <{name}>\n#include <{name}>\n", options)
+        if not good:
+            return f"{path}, {cxx} {' '.join(options[len(WARN):])}:\n{said[:1500]}"
+    good, said = compilers.syntax(cxx, root, f"#include <{name}>\n", ["-H"])
+    hit = [e for e in EXPENSIVE if any(line.lstrip(". ").endswith("/" + e) for line in said.splitlines())]
+    if good and hit and os.path.basename(name) not in OWN_COST:
+        return f"{path}, {cxx}: drags in <{'>, <'.join(hit)}>"
+    return ""
+
+
+def internal(root, cxx, path):
+    name = path[len("src/"):]
+    options = WARN + ([] if name.startswith("api/") else FREE) + ["-DGORT_BUILD=1"]
+    text = f'#include "{name}"\n#include "{name}"\n'
+    good, said = compilers.syntax(cxx, root, text, options, ("src", "include"))
+    return "" if good else f"{path}, {cxx}:\n{said[:1500]}"
+
+
 def check(root):
-    problems, count = [], 0
-    for cxx in compilers.found():
-        for path in headers(root, "include"):
-            name = path[len("include/"):]
-            for options in (WARN, WARN + FREE):
-                count += 1
-                text = f"#include <{name}>\n#include <{name}>\n"
-                good, said = compilers.syntax(cxx, root, text, options)
-                if not good:
-                    problems.append(f"{path}, {cxx} {' '.join(options[5:])}:\n{said[:1500]}")
-            good, said = compilers.syntax(cxx, root, f"#include <{name}>\n", ["-H"])
-            if good and os.path.basename(name) not in OWN_COST:
-                hit = [e for e in EXPENSIVE if any(line.lstrip(". ").endswith("/" + e) for line in said.splitlines())]
-                if hit:
-                    problems.append(f"{path}, {cxx}: drags in <{'>, <'.join(hit)}>")
-        for path in headers(root, "src"):
-            name = path[len("src/"):]
-            options = WARN + ([] if name.startswith("api/") else FREE) + ["-DGORT_BUILD=1"]
-            count += 1
-            good, said = compilers.syntax(cxx, root, f'#include "{name}"\n#include "{name}"\n', options,
-                                          ("src", "include"))
-            if not good:
-                problems.append(f"{path}, {cxx}:\n{said[:1500]}")
-    return count, problems
+    jobs = [(kind, cxx, path) for cxx in compilers.found() for kind, top in ((public, "include"), (internal, "src"))
+            for path in headers(root, top)]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        results = list(pool.map(lambda job: job[0](root, job[1], job[2]), jobs))
+    return len(jobs), [r for r in results if r]
 
 
 def main(argv):
@@ -57,7 +60,7 @@ def main(argv):
     count, problems = check(p.parse_args(argv).root)
     for problem in problems:
         print(problem)
-    print(f"headers: {count} compilations, {len(problems)} problem(s)")
+    print(f"headers: {count} checks, {len(problems)} problem(s)")
     return 1 if problems else 0
 
 
