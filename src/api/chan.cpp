@@ -10,9 +10,11 @@
 #include <gort/select.hpp>
 
 #include <cstdlib>
+#include <cstring>
 #include <exception>
 #include <new>
 
+#include "arch/sanitizer_fiber.hpp"
 #include "lang/select.hpp"
 
 namespace gort {
@@ -50,7 +52,8 @@ static_assert(static_cast<int>(case_state::closed) == static_cast<int>(rt::CaseS
 // False also for a goroutine that was asked to give way: the slow form's Entry is the safe point.
 inline bool onGoroutine() {
   const rt::G* gp = rt::getg();
-  return GORT_LIKELY(gp != nullptr && gp->m->p != nullptr && rt::loadRelaxed(&gp->stackguard0) != rt::kStackPreempt);
+  return GORT_LIKELY(gp != nullptr && gp->m->p != nullptr &&
+                     rt::loadRelaxed(&gp->stackguard0) != rt::kStackPreempt);
 }
 
 // The core's types say "void*" for what it only reads or moves from; a const source is always a plain value.
@@ -103,6 +106,48 @@ std::size_t blockAlign(const elem_type& type) {
   return type.align > alignof(Hchan) ? type.align : alignof(Hchan);
 }
 
+// Blocks of freed small channels, kept by the P: glibc's aligned allocation costs as much as the rest of a short-lived
+// channel. Under ASan every block goes back, so that a use after free is seen.
+constexpr std::size_t kBlockUnit = rt::kCacheLineSize;
+constexpr std::size_t kBlockClasses = sizeof(rt::P::chanFree) / sizeof(rt::P::chanFree[0]);
+constexpr rt::uint32 kBlocksKept = GORT_ASAN ? 0 : 256;
+
+// keptBlocks is this P's list for blocks of that size, or nullptr; pinned until releasem.
+auto* keptBlocks(rt::M* mp, std::size_t align, std::size_t bytes) {
+  const std::size_t cls = bytes / kBlockUnit - 1;
+  return align == kBlockUnit && cls < kBlockClasses ? &mp->p->chanFree[cls] : nullptr;
+}
+
+void* blockAlloc(std::size_t align, std::size_t bytes) {
+  void* b = nullptr;
+  if (onGoroutine()) {
+    rt::M* mp = rt::acquirem();
+    if (auto* list = keptBlocks(mp, align, bytes); list != nullptr && list->head != nullptr) {
+      b = list->head;
+      std::memcpy(&list->head, b, sizeof list->head);
+      --list->n;
+    }
+    rt::releasem(mp);
+  }
+  return b != nullptr ? b : std::aligned_alloc(align, bytes);
+}
+
+void blockFree(void* b, std::size_t align, std::size_t bytes) {
+  if (onGoroutine()) {
+    rt::M* mp = rt::acquirem();
+    auto* list = keptBlocks(mp, align, bytes);
+    const bool keep = list != nullptr && list->n < kBlocksKept;
+    if (keep) {
+      std::memcpy(b, &list->head, sizeof list->head);
+      list->head = b;
+      ++list->n;
+    }
+    rt::releasem(mp);
+    if (keep) return;
+  }
+  std::free(b);
+}
+
 }  // namespace
 
 hchan* chan_make(const elem_type& type, std::size_t cap) {
@@ -114,7 +159,7 @@ hchan* chan_make(const elem_type& type, std::size_t cap) {
     Entry entry;
     rt::panicText("makechan: size out of range");
   }
-  void* block = std::aligned_alloc(align, rt::alignUp(header + bytes, align));
+  void* block = blockAlloc(align, rt::alignUp(header + bytes, align));
   if (block == nullptr) throw std::bad_alloc();
   auto* c = static_cast<Hchan*>(block);
   rt::chaninit(c, static_cast<char*>(block) + header, static_cast<rt::uint32>(type.size),
@@ -128,7 +173,9 @@ void chan_release(hchan* c) noexcept {
   // acqRel: what other handles did comes before the destruction.
   if (c->refcount.fetchSub(1, rt::Order::acqRel) != 1) return;
   rt::chandrain(c);
-  std::free(c);
+  const auto header = static_cast<std::size_t>(static_cast<char*>(c->buf) - reinterpret_cast<char*>(c));
+  const std::size_t align = header == sizeof(Hchan) ? kBlockUnit : 0;  // 0: unusual, not kept
+  blockFree(c, align, rt::alignUp(header + std::size_t{c->elemsize} * c->dataqsiz, kBlockUnit));
 }
 
 void chan_send(hchan* c, const void* src) {

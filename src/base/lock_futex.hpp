@@ -65,7 +65,8 @@ class BasicMutex {
     waiters_.fetchSub(1, Order::relaxed);
   }
 
-  alignas(8) typename Env::template Atomic<uint32> key_{0};  // waiters_ is the upper half of the same word: releaseAndLook
+  alignas(8) typename Env::template Atomic<uint32> key_{
+      0};  // waiters_ is the upper half of the same word: releaseAndLook
   typename Env::template Atomic<uint32> waiters_{0};
 };
 

@@ -60,8 +60,8 @@ M* mget();             // Requires: sched.lock
 int32 mcount();
 void incidlelocked(int32 v);
 void startTemplateThread();
-bool stopThreads(int64 ns);                      // Requires: no goroutine left, a foreign thread without an M
-void ensureThreads();                            // undoes it
+bool stopThreads(int64 ns);  // Requires: no goroutine left, a foreign thread without an M
+void ensureThreads();        // undoes it
 void helperThreadBegins();
 void helperThreadEnds();
 void bindThread(M* mp);  // per-thread state of an M: tid, EH globals, fiber

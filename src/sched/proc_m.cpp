@@ -36,7 +36,7 @@ struct {
   Atomic<bool> stop{false};
 } constinit newmHandoff;
 
-constinit Atomic<int32> helperThreads{0};    // template thread and sysmon
+constinit Atomic<int32> helperThreads{0};  // template thread and sysmon
 constinit Atomic<bool> threadsStopped{false};
 
 [[noreturn]] void threadCreateFailed(int err) {
@@ -441,6 +441,10 @@ P* pidleget() {
   sched.pidle = pp->link;
   pp->link = nullptr;
   sched.npidle.fetchSub(1);
+  if (GORT_UNLIKELY(sched.sysmonwait.load(Order::relaxed))) {  // whoever gets it may keep it: somebody must watch
+    sched.sysmonwait.store(false);
+    notewakeup(sched.sysmonnote);
+  }
   return pp;
 }
 

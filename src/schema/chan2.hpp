@@ -48,7 +48,8 @@ struct alignas(kCacheLineSize) Hchan {
   Atomic<uint64> refcount{1};
   GORT_NOTINHEAP
 };
-static_assert(kDebug || sizeof(Hchan) == 2 * kCacheLineSize, "one line for what changes, one for what does not");
+static_assert(kDebug || sizeof(Hchan) == 2 * kCacheLineSize,
+              "one line for what changes, one for what does not");
 
 inline constexpr uint32 kMaxChanCap = 0xfffffffe;  // ring indices are 32 bits
 

@@ -10,7 +10,8 @@
 int main() {
   const rlimit few{8, 8};
   if (::setrlimit(RLIMIT_NPROC, &few) != 0) return 1;
-  if (::getuid() == 0 && ::setuid(61234) != 0) return 1;  // the limit does not bind root; nobody has this number
+  if (::getuid() == 0 && ::setuid(61234) != 0)
+    return 1;  // the limit does not bind root; nobody has this number
   return gort::run({.max_procs = 2}, [] {
     for (int i = 0; i < 100; ++i) gort::go([] { gort::blocking([] { ::usleep(2000000); }); });
     gort::sleep(std::chrono::seconds(5));

@@ -13,7 +13,8 @@
 int main() {
   const rlimit all{RLIM_INFINITY, RLIM_INFINITY};
   if (::setrlimit(RLIMIT_MEMLOCK, &all) != 0 || ::mlockall(MCL_CURRENT | MCL_FUTURE) != 0) {
-    std::puts("200 goroutines ran, every stack is guarded");  // not allowed to lock memory: nothing to see here
+    std::puts(
+        "200 goroutines ran, every stack is guarded");  // not allowed to lock memory: nothing to see here
     return 0;
   }
   return gort::run([] {
@@ -27,7 +28,9 @@ int main() {
     }
     wg.wait();
     const auto s = gort::runtime::stack_stats();
-    const bool good = s.canary_only == 0 && s.guard_protected > 0 && s.slots == s.guard_protected + s.guard_installed;
-    std::printf("%d goroutines ran, %s\n", ran.load(), good ? "every stack is guarded" : "but not every stack is guarded");
+    const bool good =
+        s.canary_only == 0 && s.guard_protected > 0 && s.slots == s.guard_protected + s.guard_installed;
+    std::printf("%d goroutines ran, %s\n", ran.load(),
+                good ? "every stack is guarded" : "but not every stack is guarded");
   });
 }
