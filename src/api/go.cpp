@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "arch/asm.hpp"
 #include "base/dialect.hpp"
 #include "lang/panic.hpp"
 #include "sched/boot.hpp"
@@ -257,11 +258,18 @@ syscall_scope::~syscall_scope() {
 
 }  // namespace detail
 
+// yield is Gosched without a frame of its own: one return behind the switch, not two.
 GORT_JUMP_RETURN void yield() noexcept {
   rt::G* gp = rt::getg();
-  if (gp == nullptr || gp->foreign) return;
-  rt::Entry e;
-  rt::Gosched();
+  if (GORT_UNLIKELY(gp == nullptr || gp->foreign)) return;
+  rt::M* mp = gp->m;
+  const rt::EhGlobals* eh = mp->eh;
+  if (GORT_UNLIKELY(mp->p == nullptr ||
+                    (eh != nullptr && (eh->caughtExceptions != nullptr || eh->uncaughtExceptions != 0)))) {
+    rt::Entry e;
+    return rt::Gosched();
+  }
+  rt::switchToG0(rt::gosched_m);
 }
 
 void goexit() {

@@ -81,6 +81,27 @@ inline __attribute__((always_inline)) void storeRelaxed(T* p, T v) noexcept {
   __atomic_store_n(p, v, __ATOMIC_RELAXED);
 }
 
+// Published is a word that one thread at a time writes and others may look at: release stores, acquire loads (plain moves
+// on x86). Reads like a plain variable.
+template <class T>
+class Published {
+ public:
+  constexpr Published() noexcept = default;
+  constexpr Published(T v) noexcept : v_(v) {}
+  Published(const Published&) = delete;
+  Published& operator=(const Published&) = delete;
+  T operator=(T v) noexcept {
+    __atomic_store_n(&v_, v, __ATOMIC_RELEASE);
+    return v;
+  }
+  operator T() const noexcept { return __atomic_load_n(&v_, __ATOMIC_ACQUIRE); }
+  T operator->() const noexcept { return *this; }
+  T get() const noexcept { return *this; }
+
+ private:
+  T v_{};
+};
+
 inline __attribute__((always_inline)) void fence(Order o = Order::seqCst) noexcept {
   __atomic_thread_fence(static_cast<int>(o));
 }

@@ -85,6 +85,19 @@ class RunQueue {
     }
   }
 
+  // rotate puts gp at the tail and takes the head: a yield in one step. nullptr: not possible here, nothing was changed.
+  // Runs on: the owner, the only P (Env::exclusive()).
+  T* rotate(T* gp) {
+    const uint32 h = head_.load(Order::relaxed);
+    const uint32 t = tail_.load(Order::relaxed);
+    if (GORT_UNLIKELY(runnext_.load(Order::relaxed) != nullptr || h == t || t - h >= kSize)) return nullptr;
+    T* next = slots_[h % kSize].load(Order::relaxed);
+    slots_[t % kSize].store(gp, Order::relaxed);
+    tail_.store(t + 1, Order::release);
+    head_.store(h + 1, Order::release);
+    return next;
+  }
+
   // steal moves half of the ring to the thief's own ring and returns one element of it, nullptr if there was nothing.
   // takeRunnext: also take the victim's next. Runs on: the owner of `thief`.
   T* steal(RunQueue& thief, bool takeRunnext) {

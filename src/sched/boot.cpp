@@ -42,6 +42,11 @@ constinit Atomic<uint32> bootState{0};  // 0 not yet, 1 somebody boots, 2 done
 constinit Atomic<uint32> m0Busy{0};     // a thread is in runMain
 constinit RunConfig config{};
 constinit Note m0left;
+// The main goroutine of the run() before: on another thread it may still be on its way to its end.
+struct {
+  G* g = nullptr;
+  uint64 goid = 0;
+} constinit lastMain;
 
 void schedinit() {
   m0.g0 = &g0;
@@ -150,6 +155,9 @@ void askM0ToLeave() {
 // mainEnd is the end of run(): abandons all other goroutines and sends m0 home.   Runs on: the main goroutine.
 [[noreturn]] void mainEnd(const int* code) {
   runMode = false;
+  getg()->systemGoroutine = true;  // it may outlive run() by a moment: neither counted nor reported as left over
+  sched.ngsys.fetchAdd(1, Order::relaxed);
+  lastMain = {getg(), getg()->goid};
   const bool stopped = stopTheWorldFor(kFreezeNs);
   getg()->epoch = sched.epoch.fetchAdd(1, Order::acqRel) + 1;
   if (stopped) {
@@ -174,6 +182,16 @@ void askM0ToLeave() {
     unlockOSThread();
   }
   goexit0m();
+}
+
+// awaitLastMain: until it is gone m0left is still in use, and it would mix with the goroutines of the run that begins.
+void awaitLastMain() {
+  constexpr int kTries = 20000;  // 1 s; a hog that never yields may hold the only P that it needs
+  for (int i = 0; i < kTries && lastMain.g != nullptr && lastMain.g->goid == lastMain.goid &&
+                  readgstatus(lastMain.g) != static_cast<uint32>(GStatus::Gdead);
+       ++i) {
+    os::usleep(50);
+  }
 }
 
 void mainGoroutine(void* p) {
@@ -206,6 +224,7 @@ bool runMain(const RunConfig& c, void (*fn)(void*), void* arg, const int* code) 
   uint32 none = 0;
   if (!m0Busy.compareExchange(none, 1, Order::acqRel)) return false;
   detachThread();
+  awaitLastMain();
   noteclear(m0left);
   runMode = true;
   if (winBoot()) {

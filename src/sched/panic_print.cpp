@@ -116,7 +116,7 @@ StackBounds boundsOf(const G* gp) {
 G* currentG() {
   G* gp = getg();
   if (gp == nullptr) return nullptr;
-  if (gp->m != nullptr && gp == gp->m->g0) return gp->m->curg != nullptr ? gp->m->curg : gp;
+  if (gp->m != nullptr && gp == gp->m->g0) return gp->m->curg != nullptr ? gp->m->curg.get() : gp;
   return gp;
 }
 
@@ -483,7 +483,7 @@ void tracebackothers(Printer& w, const G* me, const TraceLevel& t) {
     const TraceLevel& t;
   };
   const M* mp = currentM();
-  Job job{w, me, mp != nullptr ? mp->curg : nullptr, t};
+  Job job{w, me, mp != nullptr ? mp->curg.get() : nullptr, t};
   if (job.first != nullptr && job.first != me && !isHiddenG(job.first, t)) {
     w << '\n';
     tracebackG(w, job.first, t);

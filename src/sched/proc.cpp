@@ -53,7 +53,7 @@ constinit M m0;
 constinit G g0;
 constinit Atomic<M*> allm{nullptr};
 constinit P** allp = nullptr;
-constinit int32 gomaxprocs = 0;
+constinit Published<int32> gomaxprocs{0};
 constinit int32 ncpu = 1;
 constinit bool scanPhase = false;
 // allgs: a directory of chunks, so that it grows without moving and is read without a lock.
@@ -64,7 +64,7 @@ namespace {
 
 constexpr uint64 kGoidCacheBatch = 16;
 constexpr uint32 kGlobalQueueTick = 61;
-constexpr int32 kGFreeLocalMax = 64, kGFreeBatch = 32;
+constexpr int32 kGFreeLocalMax = 1024, kGFreeBatch = 256;
 constexpr uint32 kStealTries = 4;
 constexpr uint32 kTimerTick = 8;  // a busy P reads the clock for its timers every so many switches
 constexpr std::size_t kMaxClosure = 8 << 10;
@@ -367,7 +367,7 @@ NewG newprocAlloc(std::size_t stack, std::size_t size, std::size_t align) {
   auto* frame = reinterpret_cast<SwitchFrame*>(sp);
   *frame = {kDefaultMxcsr, kDefaultX87cw, 0, reinterpret_cast<uintptr>(gort_gostart)};
   gp->sched = {sp, reinterpret_cast<uintptr>(gort_gostart)};
-  gp->stackguard0 = gp->stack.lo;
+  storeRelaxed(&gp->stackguard0, gp->stack.lo);
   gp->systemGoroutine = false;
   gp->parentGoid = mp->curg != nullptr ? mp->curg->goid : 0;
   releasem(mp);
@@ -469,13 +469,13 @@ GORT_SYSTEMSTACK G* goexit0(G* gp) {
 
 }  // namespace
 
-void goexit0m() {
+GORT_UNINSTRUMENTED void goexit0m() {
   switchToG0(goexit0);
   __builtin_unreachable();
 }
 
 // gort_goexit is where a goroutine's entry function returns to (asm: gort_gostart).
-extern "C" void gort_goexit() { goexit0m(); }
+extern "C" GORT_UNINSTRUMENTED void gort_goexit() { goexit0m(); }
 
 // ---- switching
 
@@ -515,7 +515,7 @@ bool parkunlock_c(G*, void* l) {
   return true;
 }
 
-GORT_SYSTEMSTACK G* gosched_m(G* gp) {
+GORT_SYSTEMSTACK GORT_NOINLINE G* goschedSlow(G* gp) {
   M* mp = getg()->m;
   casgstatus(gp, GStatus::Grunning, GStatus::Grunnable);
   mp->curg = nullptr;
@@ -570,6 +570,26 @@ void readyWithNext(G* gp, bool next) {
 
 void goready(G* gp) { readyWithNext(gp, true); }
 
+// gosched_m: with one P a yield is a rotation of its queue; everything unusual goes the long way.
+GORT_SYSTEMSTACK G* gosched_m(G* gp) {
+  M* mp = gp->m;
+  P* pp = mp->p;
+  const uint32 tick = pp->schedtick.load(Order::relaxed);
+  if (GORT_UNLIKELY(!RunqEnv::exclusive() || mp->lockedg != nullptr || mp->leaving || mp->spinning || simMode || chaosMode ||
+                    sched.gcwaiting.load(Order::relaxed) || timerPollUntil(pp) != 0 || tick % kGlobalQueueTick == 0)) {
+    return goschedSlow(gp);
+  }
+  G* next = pp->runq.rotate(gp);
+  if (GORT_UNLIKELY(next == nullptr)) return goschedSlow(gp);
+  casgstatus(gp, GStatus::Grunning, GStatus::Grunnable);
+  gp->m = nullptr;
+  if (GORT_UNLIKELY(next->epoch != sched.epoch.load(Order::relaxed) || next->lockedm != nullptr)) {
+    mp->curg = nullptr;
+    return scheduleSlow({next, false});
+  }
+  return executeOn(mp, next, false);
+}
+
 // Gosched differs from Go's in one point: the goroutine goes to the end of this P's queue, not of the global one; the
 // 1/61 tick keeps the global queue served, and a yield stays free of the global lock.
 GORT_JUMP_RETURN void Gosched() { switchAway(gosched_m); }
@@ -582,6 +602,7 @@ void checkPreempt() {
   if (mp->locks != 0 || mp->mallocing != 0 || mp->preemptoff != nullptr || gp == mp->g0 || mp->p == nullptr)
     return;
   storeRelaxed(&gp->stackguard0, gp->stack.lo);
+  if (GORT_UNLIKELY(simMode)) return;  // asked before the simulated world began: by the real clock
   switchAway(gopreempt_m);
 }
 

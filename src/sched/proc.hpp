@@ -29,6 +29,7 @@ void goparkunlock(Mutex& l, WaitReason reason);
 GORT_NOSPLIT void goready(G* gp);
 GORT_NOSPLIT void readyWithNext(G* gp, bool next);
 
+GORT_SYSTEMSTACK G* gosched_m(G* gp);  // what Gosched runs on g0; for yield()
 GORT_NOSPLIT void Gosched();
 GORT_NOSPLIT void goyield();   // as Gosched, but to the local queue
 [[noreturn]] void goexit0m();  // end of the current goroutine (after its defers)
@@ -107,10 +108,10 @@ class Entry {
 extern bool simMode;    // GODEBUG=sim=SEED: one running M, every choice from the seed, virtual clock
 extern bool chaosMode;  // GODEBUG=chaos=SEED: steal always, random yields, tiny queues, spurious wake-ups
 uint32 cheaprandn(uint32 n);  // this M's random number below n; from the seed under sim
-void simTraceSlow(uint32 event, uint64 a);
+void simTraceSlow(uint32 event, uint64 goid);
 // simTrace mixes one scheduling event into the sim trace hash.
-inline void simTrace(uint32 event, uint64 a) {
-  if (GORT_UNLIKELY(simMode)) simTraceSlow(event, a);
+inline void simTrace(uint32 event, uint64 goid) {
+  if (GORT_UNLIKELY(simMode)) simTraceSlow(event, goid);
 }
 uint64 simTraceHash();
 // simEnter makes the running world a simulated one (one P, virtual time, seed); alone: the caller is the only goroutine,

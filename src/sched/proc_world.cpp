@@ -310,20 +310,23 @@ bool exitsyscallfast(M* mp, P* oldp) {
   return ok;
 }
 
-// exitsyscall0 is the slow way back: no P was free.   Runs on: g0, through mcall, without a P.
+// leftBehind: run() ended while gp was in the kernel. It gets no P any more (Note [Epochs] in proc.cpp).
+bool leftBehind(const G* gp) { return gp->epoch != sched.epoch.load(Order::relaxed) && !gp->foreign; }
+
+// exitsyscall0 is the slow way back: no P was free, or there is none for gp.   Runs on: g0, through mcall, without a P.
 GORT_SYSTEMSTACK G* exitsyscall0(G* gp) {
   M* mp = getg()->m;
   casgstatus(gp, GStatus::Gsyscall, GStatus::Grunnable);
   mp->curg = nullptr;
   gp->m = nullptr;
-  lock(sched.lock);
-  P* pp = sched.gcwaiting.load(Order::relaxed) ? nullptr : pidleget();
-  bool locked = false;
-  if (pp == nullptr) {
-    globrunqput(gp);
-    locked = gp->lockedm != nullptr;
+  const bool locked = gp->lockedm != nullptr;
+  P* pp = nullptr;
+  if (GORT_LIKELY(!leftBehind(gp))) {
+    lock(sched.lock);
+    pp = sched.gcwaiting.load(Order::relaxed) ? nullptr : pidleget();
+    if (pp == nullptr) globrunqput(gp);
+    unlock(sched.lock);
   }
-  unlock(sched.lock);
   if (pp != nullptr) {
     acquirep(pp);
     return execute(gp, false);
@@ -344,7 +347,7 @@ GORT_NOINLINE void exitsyscall() {
   ++mp->locks;
   P* oldp = mp->oldp;
   mp->oldp = nullptr;
-  const bool fast = exitsyscallfast(mp, oldp);
+  const bool fast = GORT_LIKELY(!leftBehind(gp)) && exitsyscallfast(mp, oldp);
   --mp->locks;
   if (GORT_LIKELY(fast)) {
     casgstatus(gp, GStatus::Gsyscall, GStatus::Grunning);

@@ -29,6 +29,8 @@ constexpr uint32 kMaxRotate = 64;
 constinit CheapRand simRand{};
 constinit uint64 simHash = kFnvOffset;
 constinit int32 procsBefore = 0;
+constinit uint64 simGoidBase = 0;  // goroutines up to here are older than the simulated world
+constinit uint64 simMaker = 0;     // ... but for the one that made it
 
 void seedSim(uint64 seed, int64 start) {
   simRand.state = splitmix64(seed);
@@ -49,6 +51,12 @@ void siminit() {
 void simEnter(uint64 seed, bool alone) {
   procsBefore = setGomaxprocs(1);
   seedSim(seed, alone ? kSimStart : os::nanotime());
+  P* pp = getg()->m->p;  // what an earlier life of the P left in it must not show
+  pp->goidcache = pp->goidcacheend = 0;
+  pp->schedtick.store(0, Order::relaxed);
+  pp->timerTick = 0;
+  simGoidBase = sched.goidgen.load(Order::relaxed);
+  simMaker = getg()->goid;
   simMode = true;
 }
 
@@ -70,9 +78,11 @@ uint32 cheaprandn(uint32 n) {
   return getg()->m->rand.below(n);
 }
 
-void simTraceSlow(uint32 event, uint64 a) {
+// Goroutines count from the start of the simulated world; 0 stands for the one that made it. Older ones do not count.
+void simTraceSlow(uint32 event, uint64 goid) {
+  if (goid <= simGoidBase && goid != simMaker) return;
   simHash = (simHash ^ event) * kFnvPrime;
-  simHash = (simHash ^ a) * kFnvPrime;
+  simHash = (simHash ^ (goid > simGoidBase ? goid - simGoidBase : 0)) * kFnvPrime;
 }
 
 uint64 simTraceHash() { return simHash; }

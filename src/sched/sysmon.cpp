@@ -2,8 +2,8 @@
 // The monitor thread, deadlock detection, schedtrace.                                    (Go: proc.go: sysmon, checkdead)
 //
 // sysmon runs on its own M without a P. It sleeps 20 us, doubling up to 10 ms while it finds nothing to do, and for good
-// while every P is idle (0 % CPU): it is woken by whoever makes a P busy again after a system call or a stop, and by its
-// own time-out when stacks of dead goroutines are still to be given back.
+// while every P is idle (0 % CPU): it is woken by whoever makes a P busy again (pidleget, a system call's end, the end of a
+// stop), and by its own time-out when stacks of dead goroutines are still to be given back.
 #include "mem/stackalloc.hpp"
 #include "os/thread.hpp"
 #include "os/vdso.hpp"
@@ -15,7 +15,7 @@ namespace gort::rt {
 
 namespace {
 
-constexpr uint32 kMinDelayUs = 20, kMaxDelayUs = 10 * 1000;
+constexpr uint32 kMinDelayUs = 20, kMaxDelayUs = 10 * 1000, kAfterSleepUs = 1000;
 constexpr int64 kScavengeNs = int64{1000} * 1000 * 1000;
 constexpr int64 kIdleWakeNs = int64{60} * 1000 * 1000 * 1000;
 constexpr int64 kLateTimerNs = int64{1000} * 1000;
@@ -75,9 +75,9 @@ void sysmonLoop() {
     }
     if (delay > kMaxDelayUs) delay = kMaxDelayUs;
     os::usleep(delay);
-    if (deepSleep()) {
-      idle = 0;
-      delay = kMinDelayUs;
+    if (deepSleep()) {  // not as eager as after a retake: programs that wake for a moment now and then pay for each look
+      idle = 1;
+      delay = kAfterSleepUs;
     }
     const int64 now = os::nanotime();
     if (!simMode) {
@@ -214,7 +214,7 @@ void schedtrace(bool detailed) {
   if (traceStart == 0) traceStart = now;
   lock(sched.lock);
   Printer p;
-  p << "SCHED " << (now - traceStart) / 1000000 << "ms: gomaxprocs=" << gomaxprocs
+  p << "SCHED " << (now - traceStart) / 1000000 << "ms: gomaxprocs=" << gomaxprocs.get()
     << " idleprocs=" << sched.npidle.load(Order::relaxed) << " threads=" << mcount()
     << " spinningthreads=" << sched.nmspinning.load(Order::relaxed)
     << " needspinning=0 idlethreads=" << sched.nmidle << " runqueue=" << sched.runqsize.load(Order::relaxed);

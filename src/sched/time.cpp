@@ -209,7 +209,10 @@ void takeDue(Timers& ts, int64 now, Due& due) {
   while (ts.n > 0 && ts.heap[0].when <= now && due.n < kBatch) {
     const TimerEntry top = ts.heap[0];
     if (isSleeper(top)) {
-      due.sleepers[due.n++] = sleeperOf(top);
+      G* gp = sleeperOf(top);
+      __builtin_prefetch(&gp->atomicstatus, 1);  // of 100 000 sleepers none is in the cache
+      __builtin_prefetch(&gp->schedlink, 1);
+      due.sleepers[due.n++] = gp;
       removeAt(ts, 0);
       continue;
     }

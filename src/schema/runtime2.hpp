@@ -140,7 +140,7 @@ struct Sudog {
   GORT_NOTINHEAP
 };
 
-extern int32 gomaxprocs;
+extern Published<int32> gomaxprocs;  // also read by Ms without a P
 extern bool chaosMode;  // see sched/sim.cpp
 
 struct RunqEnv {
@@ -164,7 +164,7 @@ struct M {
   // switch: read by assembly
   G* g0 = nullptr;     // scheduling stack: the thread's own
   uintptr exitsp = 0;  // m0 only: where enterg0 saved the caller of run()
-  G* curg = nullptr;
+  Published<G*> curg{nullptr};  // sysmon looks at it
   // owner M
   P* p = nullptr;      // nullptr while not running Go code
   P* nextp = nullptr;  // handed over by startm before the wake-up
@@ -210,7 +210,7 @@ struct P {
   P* link = nullptr;            // sched.pidle
   Atomic<uint32> schedtick{0};  // +1 per schedule(); owner writes, sysmon reads
   Atomic<uint32> syscalltick{0};
-  M* m = nullptr;        // back link, nullptr if idle
+  Published<M*> m{nullptr};        // back link, nullptr if idle; sysmon looks at it
   bool preempt = false;  // asked to enter the scheduler
   bool runSafePointFn = false;
   uint32 timerTick = 0;  // switches since the timers were looked at
@@ -223,6 +223,10 @@ struct P {
   GList gFree;
   int32 gFreeN = 0;
   Timers timers;
+  struct {
+    void* head = nullptr;
+    uint32 n = 0;
+  } chanFree[10];             // freed channel blocks by size, linked through their first word (api floor)
   void* poolLocal = nullptr;  // per-P slots of sync pools (api floor)
   alignas(kCacheLineSize) Runq runq;
   GORT_NOTINHEAP
