@@ -102,6 +102,11 @@ class Published {
   T v_{};
 };
 
+// Two words that change in one step (BasicMutex).
+inline __attribute__((always_inline)) uint64 fetchSubPair(uint64* p, uint64 v, Order o) noexcept {
+  return __atomic_fetch_sub(p, v, static_cast<int>(o));
+}
+
 inline __attribute__((always_inline)) void fence(Order o = Order::seqCst) noexcept {
   __atomic_thread_fence(static_cast<int>(o));
 }

@@ -30,7 +30,7 @@ struct RealEnv {
   // releaseAndLook stores 0 to *key, which is 1, and returns *waiters, in one step. SAFETY: the two are the halves of one
   // aligned word (BasicMutex); x86 and arm64 are little-endian and order mixed sizes within a word.
   static uint32 releaseAndLook(Atomic<uint32>* key, Atomic<uint32>*) {
-    return static_cast<uint32>(__atomic_fetch_sub(reinterpret_cast<uint64*>(key), 1, __ATOMIC_ACQ_REL) >> 32);
+    return static_cast<uint32>(fetchSubPair(reinterpret_cast<uint64*>(key), 1, Order::acqRel) >> 32);
   }
   static void heavyBarrier() {
     if (os::features.membarrier) {
