@@ -302,6 +302,7 @@ class frame {
       }
     }
     const bool heap = n == nullptr;
+    // NOLINTNEXTLINE(bugprone-use-after-move,clang-analyzer-cplusplus.Move): moved above only if n was set
     if (heap) n = new node(std::move(c));
     n->op = node::operate;
     n->recovers = Recovers;
