@@ -177,6 +177,21 @@ GO_TEST(Proc, TimersFireWhileOthersExchangeMessages) {
   quit.close();
 }
 
+// After a time when everything was idle the monitor sleeps deeply; a busy goroutine must still be asked to give way.
+GO_TEST(Proc, TimersFireWhenABusyTimeFollowsAnIdleOne) {
+  Procs p(1);
+  gort::sleep(100ms);
+  auto c = gort::make_chan<int>(1);
+  std::atomic<bool> stop{false};
+  const auto begin = gort::clock::now();
+  const auto timer = gort::after_func(10ms, [&] { stop = true; });
+  while (!stop && gort::clock::now() - begin < 5s) {
+    c.send(1);
+    (void)c.recv();
+  }
+  EXPECT_LT(gort::clock::now() - begin, 3s);
+}
+
 // Origin: TestPingPongHog. Two goroutines that keep readying each other run in one another's time slice (runnext); a third
 // one that only computes between yields must get its share all the same.
 GO_TEST(Proc, APingPongPairDoesNotStarveAThird) {
