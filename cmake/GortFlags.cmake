@@ -70,7 +70,8 @@ if(GORT_SANITIZE)
     # GCC 12 takes the instrumentation of std::optional for a read of its value.
     list(APPEND gort_san -Wno-maybe-uninitialized)
   endif()
-  target_compile_options(gort_flags INTERFACE "$<${gort_cxx}:${gort_san}>")
+  # The assembler too: the switch calls the sanitizers' fiber hooks where these options define their macros.
+  target_compile_options(gort_flags INTERFACE "$<$<COMPILE_LANGUAGE:CXX,ASM>:${gort_san}>")
   if(NOT GORT_SANITIZE STREQUAL "undefined")
     # The assembler sees no sanitizer option: the stack switch must be told to tell them.
     target_compile_definitions(gort_flags INTERFACE "$<$<COMPILE_LANGUAGE:ASM>:GORT_FIBERS=1>")
