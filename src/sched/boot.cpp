@@ -261,7 +261,8 @@ uint64 shutdownWait(int64 ns) {
     const uint64 n = gcountUser();
     if (n == 0) {
       detachThread();
-      stopThreads(kLeaveNs);
+      while (!stopThreads(kLeaveNs)) {
+      }
     }
     if (n == 0 || os::nanotime() - begin > ns) return n;
     os::usleep(200);

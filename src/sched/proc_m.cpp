@@ -51,13 +51,13 @@ constinit Atomic<bool> threadsStopped{false};
 // mexit gives up what belongs to the thread of mp, which ends now (shutdown).
 void mexit(M* mp) {
   unminitSignals(mp);
+  setg(nullptr);  // before the M is offered: unlock must not touch it
   lock(sched.lock);
   ++sched.nmfreed;
   mp->exited = true;
   mp->schedlink = sched.freem;
   sched.freem = mp;
   unlock(sched.lock);
-  setg(nullptr);
 }
 
 // mstart is the first function of every M's thread but m0's.

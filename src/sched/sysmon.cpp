@@ -50,6 +50,10 @@ bool deepSleep() {
     unlock(sched.lock);
     return false;
   }
+  if (sysmonStop.load(Order::relaxed)) {  // stopSysmon sets it before it takes the lock
+    unlock(sched.lock);
+    return true;
+  }
   sched.sysmonwait.store(true);
   const bool dirty = sched.gFree.nDirty.load(Order::relaxed) > 0;
   unlock(sched.lock);
