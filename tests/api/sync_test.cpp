@@ -851,24 +851,24 @@ GO_TEST(Semaphore, LargeRequestIsNotStarvedBySmallOnes) {
 GO_TEST(Semaphore, FirstComeFirstServed) {
   gort::semaphore s{2};
   s.acquire(2);
-  std::vector<int> order;
+  gort::guarded<std::vector<int>> order;  // the last two are let in together
   gort::wait_group wg;
   for (int i = 0; i < 3; ++i) {
     wg.go([&, i] {
       s.acquire(i == 0 ? 2 : 1);
-      order.push_back(i);
+      order.lock()->push_back(i);
       s.release(i == 0 ? 2 : 1);
     });
     settle();
   }
   s.release();
   settle();
-  EXPECT_TRUE(order.empty()) << "small requests must not overtake the large one";
+  EXPECT_TRUE(order.lock()->empty()) << "small requests must not overtake the large one";
   EXPECT_FALSE(s.try_acquire());
   s.release();
   wg.wait();
-  ASSERT_EQ(order.size(), 3U);
-  EXPECT_EQ(order[0], 0);
+  ASSERT_EQ(order.lock()->size(), 3U);
+  EXPECT_EQ(order.lock()->front(), 0);
 }
 
 // TestWeightedDoesntBlockIfTooBig
