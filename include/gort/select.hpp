@@ -128,6 +128,7 @@ template <class T>
 class recv_case : public select_case {
  public:
   static constexpr bool may_throw = detail::may_throw<T>;
+  static constexpr bool holds_result = !detail::plain<T>;
 
   explicit recv_case(recv_chan<T> c) noexcept : select_case(detail::case_kind::recv) {
     n_.c = std::move(c);
@@ -227,6 +228,7 @@ send_case(chan<T>) -> send_case<T>;
 class timeout_case : public select_case {
  public:
   static constexpr bool may_throw = false;
+  static constexpr bool holds_result = false;
 
   template <class R, class P>
   explicit timeout_case(std::chrono::duration<R, P> d) noexcept : select_case(detail::case_kind::timer) {
@@ -243,6 +245,8 @@ class timeout_case : public select_case {
 class default_case : public select_case {
  public:
   static constexpr bool may_throw = false;
+  static constexpr bool holds_result = false;
+
   default_case() noexcept : select_case(detail::case_kind::def) {}
 };
 
@@ -300,16 +304,47 @@ struct case_access {
 };
 static_assert(std::is_standard_layout_v<select_case>);
 
-// Links the cases of all arguments in order.
+// What is known of a case by its type; a select_case* may be anything.
+template <class C>
+constexpr bool case_may_throw() {
+  if constexpr (requires { C::may_throw; }) {
+    return C::may_throw;
+  } else {
+    return true;
+  }
+}
+template <class C>
+constexpr bool case_holds_result() {
+  if constexpr (requires { C::holds_result; }) {
+    return C::holds_result;
+  } else {
+    return true;
+  }
+}
+template <class A>
+constexpr bool arg_may_throw() {
+  if constexpr (a_case<A>) {
+    return case_may_throw<A>();
+  } else {
+    return case_may_throw<std::remove_pointer_t<std::remove_cvref_t<decltype(*std::declval<A&>().data())>>>();
+  }
+}
+
+// Links the cases of all arguments in order, and forgets what the select before brought.
 struct case_chain {
-  void add(select_case& c, std::uint32_t arg) noexcept {
+  template <class C>
+  void add(C& c, std::uint32_t arg) {
     case_node* n = case_access::node(c);
     n->arg = arg;
+    n->state = case_state::idle;
+    if constexpr (case_holds_result<C>()) {
+      if (n->prepare != nullptr) n->prepare(n);
+    }
     (last != nullptr ? last->list_next : first) = n;
     last = n;
   }
   template <class A>
-  void add_arg(A& a, std::uint32_t arg) noexcept {
+  void add_arg(A& a, std::uint32_t arg) {
     if constexpr (a_case<A>) {
       add(a, arg);
     } else {
@@ -325,23 +360,6 @@ struct case_chain {
   case_node* first = nullptr;
   case_node* last = nullptr;
 };
-
-template <class C>
-constexpr bool case_may_throw() {
-  if constexpr (requires { C::may_throw; }) {
-    return C::may_throw;
-  } else {
-    return true;  // a select_case* may be anything
-  }
-}
-template <class A>
-constexpr bool arg_may_throw() {
-  if constexpr (a_case<A>) {
-    return case_may_throw<A>();
-  } else {
-    return case_may_throw<std::remove_cvref_t<decltype(*std::declval<A&>().data())>>();
-  }
-}
 
 template <class... A>
 selected select_cases(A&... cases) {

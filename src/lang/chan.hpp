@@ -7,7 +7,7 @@
 //   suffices: the channel was not ready at some moment between call and return, so "would block" is a true
 //   answer (Go argues the same in chanrecv). A closed channel never opens again: seen empty, then not closed,
 //   then it was empty and open at once. For several channels (select with default) there must be one moment
-//   at which none was ready. snapshotNotReady reads version, then the lock word, then the state of every
+//   at which none was ready. selectgo reads version, then the lock word, then the state of every
 //   channel, and afterwards every version again. A writer takes the lock, raises the version, changes the
 //   state, releases. Lock free after the first version read: no change that this version announces is under
 //   way. Same version at the end: none was begun. So between the two rounds all stood still.
@@ -62,7 +62,7 @@ inline bool recvReady(const Hchan& c) {
 // beginChange announces a change to those who look without the lock. Requires: c.lock.
 inline void beginChange(Hchan& c) {
   c.version.store(c.version.load(Order::relaxed) + 1, Order::release);  // who sees it sees the lock taken
-  fence(Order::release);  // the version before the change; partner: snapshotNotReady
+  fence(Order::release);  // the version before the change; partner: selectgo's look
 }
 
 // A parked peer is told what happened through its sudog's ticket.

@@ -347,6 +347,19 @@ GORT_NOINLINE SelectCase* doReady(SelectCase* sc, SelectCase* list, WaitReason r
   return finish(sc, r);
 }
 
+// doAnyReady chooses among the n cases that the look has found ready. One that is not ready any more counts as not there.
+GORT_NOINLINE SelectCase* doAnyReady(uint32 n, SelectCase* list, WaitReason reason, void* exc) {
+  SelectCase* pick = nullptr;
+  uint32 k = cheaprandn(n);
+  for (SelectCase* sc = list; sc != nullptr; sc = sc->listNext) {
+    if (!takesPart(sc) || !ready(sc)) continue;
+    pick = sc;
+    if (k-- == 0) break;
+  }
+  if (GORT_UNLIKELY(pick == nullptr)) return selectSlow(list, reason, exc);
+  return doReady(pick, list, reason, exc);
+}
+
 GORT_NOINLINE SelectCase* selectChaos(SelectCase* list, WaitReason reason, void* exc) {
   chaosYield();
   SelectCase* hit = selectSlow(list, reason, exc);
@@ -356,16 +369,15 @@ GORT_NOINLINE SelectCase* selectChaos(SelectCase* list, WaitReason reason, void*
 
 }  // namespace
 
-// selectgo itself is phase "look".
+// selectgo itself is phase "look": a leaf, but for tail calls. A case beyond the first that is ready leads to doAnyReady.
 SelectCase* selectgo(SelectCase* list, WaitReason reason, void* exc) {
+  if (GORT_UNLIKELY(chaosMode)) return selectChaos(list, reason, exc);
   SelectCase* pick = nullptr;
   SelectCase* fallback = nullptr;
   uint32 nready = 0, channels = 0;
   uint64 versions = 0;
   bool busy = false;
   for (SelectCase* sc = list; sc != nullptr; sc = sc->listNext) {
-    sc->state = CaseState::idle;
-    if (GORT_UNLIKELY(sc->prepare != nullptr)) sc->prepare(sc);
     if (!sc->enabled) continue;
     if (GORT_LIKELY(sc->kind <= CaseKind::send)) {
       const Hchan* c = sc->c;
@@ -375,13 +387,15 @@ SelectCase* selectgo(SelectCase* list, WaitReason reason, void* exc) {
       fence(Order::acquire);
       busy |= c->lock.heldNow();
       fence(Order::acquire);
-      if (ready(sc) && (++nready == 1 || cheaprandn(nready) == 0)) pick = sc;
+      if (!ready(sc)) continue;
+      ++nready;
+      pick = sc;
     } else if (sc->kind == CaseKind::def) {
       fallback = sc;
     }
   }
-  if (GORT_UNLIKELY(chaosMode)) return selectChaos(list, reason, exc);
-  if (pick != nullptr) return doReady(pick, list, reason, exc);
+  if (nready == 1) return doReady(pick, list, reason, exc);
+  if (nready > 1) return doAnyReady(nready, list, reason, exc);
   if (fallback != nullptr) {
     // Was there one moment at which nothing was ready? See Note [Looking without the lock].
     fence(Order::acquire);
@@ -410,6 +424,7 @@ SelectCase makeCase(CaseKind kind, Hchan* c, void* elem) {
   sc.kind = kind;
   sc.enabled = true;
   sc.relative = false;
+  sc.state = CaseState::idle;
   return sc;
 }
 

@@ -10,7 +10,7 @@ namespace gort::rt {
 // several. Returns that case, its `state` set (all others idle); nullptr: a move constructor threw into *exc.
 // Panics when the chosen case sends on a closed channel. Without a case that can ever fire it waits forever.
 // A default_case makes it return at once; of several timer cases the earliest counts.
-// Requires: each case once in the list. `reason` is what dumps say of the waiting goroutine.
+// Requires: each case once in the list, its state idle. `reason` is what dumps say of the waiting goroutine.
 // Runs on: a goroutine's stack inside the runtime.   May: park.
 GORT_NOSPLIT SelectCase* selectgo(SelectCase* list, WaitReason reason, void* exc);
 

@@ -65,7 +65,7 @@ enum class CaseState : uint8 { idle, done, closed };
 struct SelectCase {
   Hchan* c;                      // nullptr: nil channel, never ready
   void* external;                // address of the value, or nullptr: at this + elemOffset
-  void (*prepare)(SelectCase*);  // empties the case's result before the select; nullptr: nothing to do
+  void (*prepare)(SelectCase*);  // the api floor's: empties the case's result before the select
   SelectCase* listNext;          // all cases, in argument order
   SelectCase* lockNext;          // cases with a channel, in lock order
   int64 when;                    // timer: ns from now (relative) or on the clock
