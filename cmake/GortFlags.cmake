@@ -72,10 +72,6 @@ if(GORT_SANITIZE)
   endif()
   # The assembler too: the switch calls the sanitizers' fiber hooks where these options define their macros.
   target_compile_options(gort_flags INTERFACE "$<$<COMPILE_LANGUAGE:CXX,ASM>:${gort_san}>")
-  if(NOT GORT_SANITIZE STREQUAL "undefined")
-    # The assembler sees no sanitizer option: the stack switch must be told to tell them.
-    target_compile_definitions(gort_flags INTERFACE "$<$<COMPILE_LANGUAGE:ASM>:GORT_FIBERS=1>")
-  endif()
   target_link_options(gort_flags INTERFACE ${gort_san})
 endif()
 
