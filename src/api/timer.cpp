@@ -196,7 +196,7 @@ void timer_core::detach() noexcept {
   {
     rt::LockGuard l(b->lock);
     const std::int64_t when = b->timer.when;
-    armed = rt::timerStop(b->timer);
+    armed = rt::timerStop(b->timer) && when != rt::kTimeNever;  // one that never fires needs no box
     if (armed) {
       b->detached.store(true, Order::relaxed);
       rt::timerModify(b->timer, when, 0);
