@@ -62,6 +62,7 @@ void schedinit() {
   const int64 now = os::nanotime();
   sched.lastpoll.store(now);
   setCoarseNow(simMode ? simNow : now);
+  ncpu = os::ncpuAffinity();
   int32 procs = config.maxProcs > 0 ? config.maxProcs : defaultProcs();
   if (simMode) procs = 1;
   procresize(procs);

@@ -184,7 +184,6 @@ bool setTraceback(const char* level, std::size_t n) {
 }
 
 int32 defaultProcs() {
-  ncpu = os::ncpuAffinity();
   int32 n = ncpu;
   if (const uint64 milli = os::cgroupCpuLimitMilli(); milli != 0) {
     auto limit = static_cast<int32>((milli + 999) / 1000);
