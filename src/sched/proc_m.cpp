@@ -25,7 +25,7 @@ namespace gort::rt {
 namespace {
 
 constexpr std::size_t kG0StackBytes = std::size_t{1} << 20;
-constexpr int kParkSpin = 100;              // looks, ~150 ns each
+constexpr int kParkSpin = 640, kParkLooks = 80;  // looks of one pause; after each kParkLooks the CPU is offered
 constexpr std::size_t kG0Slack = 64 << 10;  // thread descriptor and TLS at the top of a thread's stack
 
 // The template thread's work list.
@@ -248,7 +248,12 @@ namespace {
 // once need no system call.
 void mPark(M* mp) {
   mp->blocked = true;
-  const bool slept = mp->park.sleep(ncpu > 1 && gomaxprocs > 1 ? kParkSpin : 0);
+  const bool worth = ncpu > 1 && gomaxprocs > 1;
+  for (int i = worth ? kParkSpin : 0; i > 0 && !mp->park.woken(); --i) {
+    os::procyield(1);
+    if (i % kParkLooks == 1) os::osyield();  // the kernel may have put who wakes us behind us, on this CPU
+  }
+  const bool slept = mp->park.sleep();
   noteclear(mp->park);
   mp->blocked = false;
   if (slept && !simMode) setCoarseNow(os::nanotime());
