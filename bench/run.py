@@ -292,11 +292,11 @@ def verdict(bench, gort, go):
         return ""
     if gort is None:
         return "no figure"
-    target, must = limit(bench.target, go), limit(bench.must, go)
+    target, must = limit(bench.target, go), None if bench.must == "survives" else limit(bench.must, go)
     if target is None:
         return "needs go"
     if gort <= target:
-        return "PASS"
+        return "PASS" if must is None or gort <= must else "PASS (but over must)"
     if bench.must == "survives":
         return "MISS (survives)"
     return "MISS (within must)" if must is not None and gort <= must else "MISS"
