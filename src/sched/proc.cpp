@@ -64,7 +64,7 @@ namespace {
 
 constexpr uint64 kGoidCacheBatch = 16;
 constexpr uint32 kGlobalQueueTick = 61;
-constexpr int32 kGFreeLocalMax = 1024, kGFreeBatch = 256;
+constexpr int32 kGFreeLocalMax = 1024, kGFreeBatch = 256, kGFreeIdle = 32;
 constexpr uint32 kStealTries = 4;
 constexpr uint32 kTimerTick = 8;  // a busy P reads the clock for its timers every so many switches
 constexpr std::size_t kMaxClosure = 8 << 10;
@@ -173,12 +173,10 @@ G* malg(uint8 stackClass) {
   return gp;
 }
 
-namespace {
-
-// gfputSlow moves a batch of dead Gs to the global list, or gives up a stack of unusual size.
-GORT_COLD void gfputSlow(P* pp) {
+// gfflush leaves pp at most `keep` dead goroutines; the others go to the global list, where their stacks are given back.
+void gfflush(P* pp, int32 keep) {
   lock(sched.gFree.lock);
-  while (pp->gFreeN > kGFreeLocalMax - kGFreeBatch) {
+  while (pp->gFreeN > keep) {
     G* gp = pp->gFree.pop();
     --pp->gFreeN;
     sched.gFree.dirty.push(gp);
@@ -187,6 +185,11 @@ GORT_COLD void gfputSlow(P* pp) {
   }
   unlock(sched.gFree.lock);
 }
+
+namespace {
+
+// gfputSlow moves a batch of dead Gs to the global list, or gives up a stack of unusual size.
+GORT_COLD void gfputSlow(P* pp) { gfflush(pp, kGFreeLocalMax - kGFreeBatch); }
 
 void gfput(P* pp, G* gp) {
   if (GORT_UNLIKELY(gp->stackClass != stackDefaultClass())) {
@@ -877,6 +880,7 @@ bool simIdle() {
 
 // idle gives up the P and waits. Returns a goroutine, or nullptr: look again from the top.
 G* idle(M* mp, P* pp, int64 pollUntil) {
+  if (pp->gFreeN > kGFreeIdle) gfflush(pp, kGFreeIdle);
   lock(sched.lock);
   if (sched.gcwaiting.load(Order::relaxed)) {
     unlock(sched.lock);

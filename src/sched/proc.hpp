@@ -63,6 +63,7 @@ NewG newprocAlloc(std::size_t stack, std::size_t size, std::size_t align);
 NewG newprocBegin(const NewprocOptions& o, std::size_t size, std::size_t align);
 void newprocStart(G* gp, void (*fn)(void*), void* closure);
 void newprocAbort(G* gp);
+void gfflush(P* pp, int32 keep);  // Requires: the owner of pp, or the world stopped
 const char* internName(const char* s, std::size_t n);
 
 // ---- threads, world, system calls

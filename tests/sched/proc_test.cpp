@@ -340,11 +340,12 @@ GO_TEST(Proc, EndedGoroutinesAreUsedAgain) {
   const auto before = gort::runtime::stack_stats().slots;
   for (int i = 0; i < 5000; ++i) gort::spawn([] {}).join();
   EXPECT_LT(gort::runtime::stack_stats().slots - before, 20U);
-  for (int round = 0; round < 5; ++round) {
+  for (int round = 0; round < 20; ++round) {
     gort::wait_group wg;
     for (int i = 0; i < 500; ++i) wg.go([] { gort::yield(); });
   }
-  EXPECT_LT(gort::runtime::stack_stats().slots - before, 700U);
+  // 500 at once, and one P may keep up to 1023 that the other one made.
+  EXPECT_LT(gort::runtime::stack_stats().slots - before, 1600U);
 }
 
 GO_TEST(Proc, GoroutinesOfUnusualStackSizeAreUsedAgainToo) {

@@ -138,14 +138,16 @@ GO_TEST(StackScale, IdlePagesGoBack) {
   constexpr int kGoroutines = 5000;
   {
     auto gate = gort::make_chan();
-    gort::wait_group wg;
+    gort::wait_group wg, used;
+    used.add(kGoroutines);
     for (int i = 0; i < kGoroutines; ++i) {
-      wg.go([=] {
+      wg.go([=, &used] {
         (void)useStack(64);
+        used.done();
         (void)gate.recv();
       });
     }
-    gort::sleep(1ms);
+    used.wait();
     gate.close();
   }
   const long peak = residentKib();
@@ -157,14 +159,17 @@ GO_TEST(StackScale, IdlePagesGoBack) {
 
 GO_TEST(StackScale, PagesGoBackOnRequest) {
   auto gate = gort::make_chan();
-  gort::wait_group wg;
+  gort::wait_group wg, used;
+  used.add(500);
   for (int i = 0; i < 500; ++i) {
-    wg.go([=] {
+    wg.go([=, &used] {
       (void)useStack(100);
+      used.done();
       (void)gate.recv();  // parked high up; what lies below is not needed
       EXPECT_EQ(useStack(100), 100);
     });
   }
+  used.wait();
   gort::sleep(10ms);
   const long before = residentKib();
   gort::debug::free_os_memory();
