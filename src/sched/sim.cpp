@@ -25,12 +25,22 @@ constexpr int64 kSimStart = int64{3600} * 1000000000;
 constexpr int64 kSimWall = int64{946684800} * 1000000000;
 constexpr uint64 kFnvOffset = 0xcbf29ce484222325ULL, kFnvPrime = 0x100000001b3ULL;
 constexpr uint32 kMaxRotate = 64;
+constexpr int32 kSettleYields = 1000;  // before the simulated world begins: what is on its way to a wait gets there
 
 constinit CheapRand simRand{};
 constinit uint64 simHash = kFnvOffset;
 constinit int32 procsBefore = 0;
 constinit uint64 simGoidBase = 0;  // goroutines up to here are older than the simulated world
 constinit uint64 simMaker = 0;     // ... but for the one that made it
+
+// settle lets others run until they are blocked, or have been seen runnable `tries` times.
+void settle(int32 tries) {
+  P* pp = getg()->m->p;
+  while (tries-- > 0 && (!pp->runq.empty() || sched.runqsize.load(Order::relaxed) > 0)) {
+    goyield();
+    pp = getg()->m->p;
+  }
+}
 
 void seedSim(uint64 seed, int64 start) {
   simRand.state = splitmix64(seed);
@@ -50,6 +60,7 @@ void siminit() {
 
 void simEnter(uint64 seed, bool alone) {
   procsBefore = setGomaxprocs(1);
+  settle(kSettleYields);
   seedSim(seed, alone ? kSimStart : os::nanotime());
   P* pp = getg()->m->p;  // what an earlier life of the P left in it must not show
   pp->goidcache = pp->goidcacheend = 0;
@@ -65,10 +76,7 @@ void simLeave() {
   setGomaxprocs(procsBefore);
 }
 
-void simSettle() {
-  P* pp = getg()->m->p;
-  while (!pp->runq.empty() || sched.runqsize.load(Order::relaxed) > 0) goyield();
-}
+void simSettle() { settle(INT32_MAX); }
 
 int64 simNanotime() { return simNow; }
 int64 simWalltime() { return kSimWall + simNow - kSimStart; }
