@@ -16,16 +16,19 @@ namespace gort::rt {
 namespace {
 
 constexpr uint32 kMinDelayUs = 20, kMaxDelayUs = 10 * 1000, kAfterSleepUs = 1000;
-constexpr int64 kScavengeNs = int64{1000} * 1000 * 1000;
+constexpr int64 kScavengeNs = int64{250} * 1000 * 1000;
 constexpr int64 kIdleWakeNs = int64{60} * 1000 * 1000 * 1000;
 constexpr int64 kLateTimerNs = int64{1000} * 1000;
-constexpr int kScavengeBatch = 256;
+constexpr int32 kScavengeMin = 256, kScavengeMax = 4096;  // some 2 us each
 constinit Atomic<bool> sysmonStop{false};
 constinit M* sysmonM = nullptr;
 
-// scavengeStacks gives the pages of dead goroutines' stacks back to the kernel, a batch at a time.
+// scavengeStacks gives the pages of dead goroutines' stacks back to the kernel: a sixteenth of them at a time, so that a
+// program that needs them again soon finds most of them warm.
 void scavengeStacks() {
-  for (int i = 0; i < kScavengeBatch; ++i) {
+  int32 n = sched.gFree.nDirty.load(Order::relaxed) / 16;
+  n = n < kScavengeMin ? kScavengeMin : n > kScavengeMax ? kScavengeMax : n;
+  for (; n > 0; --n) {
     lock(sched.gFree.lock);
     G* gp = sched.gFree.dirty.pop();
     if (gp != nullptr) {
