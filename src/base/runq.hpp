@@ -86,15 +86,15 @@ class RunQueue {
   }
 
   // rotate puts gp at the tail and takes the head: a yield in one step. nullptr: not possible here, nothing was changed.
-  // Runs on: the owner, the only P (Env::exclusive()).
+  // Runs on: the owner, the only P (Env::exclusive()); thieves come only after the world was stopped, so nothing is ordered.
   T* rotate(T* gp) {
     const uint32 h = head_.load(Order::relaxed);
     const uint32 t = tail_.load(Order::relaxed);
     if (GORT_UNLIKELY(runnext_.load(Order::relaxed) != nullptr || h == t || t - h >= kSize)) return nullptr;
     T* next = slots_[h % kSize].load(Order::relaxed);
     slots_[t % kSize].store(gp, Order::relaxed);
-    tail_.store(t + 1, Order::release);
-    head_.store(h + 1, Order::release);
+    tail_.store(t + 1, Order::relaxed);
+    head_.store(h + 1, Order::relaxed);
     return next;
   }
 
