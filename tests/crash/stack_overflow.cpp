@@ -12,9 +12,9 @@
 // STDERR: ^created by
 #include <gort/gort.hpp>
 
-[[gnu::noinline]] #pragma GCC diagnostic ignored "-Winfinite-recursion"
+#pragma GCC diagnostic ignored "-Winfinite-recursion"
 
-int endless(int n) {
+[[gnu::noinline]] int endless(int n) {
   char room[200];
   asm volatile("" ::"r"(room) : "memory");
   return n + endless(n + 1) + room[0];
