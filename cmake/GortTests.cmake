@@ -41,9 +41,9 @@ function(gort_add_program kind file)
   add_executable(${target} ${file})
   target_link_libraries(${target} PRIVATE gort_internal)
   set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/${kind})
-  if(kind STREQUAL "crash")  # they do on purpose what these warn about
-    target_compile_options(${target} PRIVATE -Wno-infinite-recursion
-      $<IF:$<CXX_COMPILER_ID:GNU>,-Wno-terminate,-Wno-exceptions>)
+  if(kind STREQUAL "crash")  # they do on purpose what these warn about; a source's options come behind -Wall
+    set_source_files_properties(${file} PROPERTIES COMPILE_OPTIONS
+      "-Wno-infinite-recursion;$<IF:$<CXX_COMPILER_ID:GNU>,-Wno-terminate,-Wno-exceptions>")
   endif()
   gort_skipped_here(${file} skip)
   if(skip)

@@ -43,7 +43,7 @@ pthread_key_t exitKey;
 constinit pthread_once_t exitOnce = PTHREAD_ONCE_INIT;
 using ExitFn = void (*)(void*);
 constinit ExitFn exitFn = nullptr;
-void runExit(void* arg) { exitFn(arg); }
+void runExit(void* arg) { loadRelaxed(&exitFn)(arg); }
 void makeExitKey() { pthread_key_create(&exitKey, runExit); }
 
 }  // namespace
@@ -97,7 +97,7 @@ std::size_t minSignalStack() {
 }
 
 void atThreadExit(void (*fn)(void*), void* arg) {
-  exitFn = fn;
+  storeRelaxed(&exitFn, fn);  // always the same one
   pthread_once(&exitOnce, makeExitKey);
   pthread_setspecific(exitKey, arg);
 }

@@ -28,7 +28,7 @@ extern "C" __attribute__((weak)) void gort_api_boot();
 
 namespace gort::rt {
 
-constinit bool runMode = false;
+constinit Published<bool> runMode{false};
 constinit Atomic<bool> booted{false};
 constinit Atomic<bool> mainStarted{false};
 

@@ -178,7 +178,7 @@ void gfflush(P* pp, int32 keep) {
   lock(sched.gFree.lock);
   while (pp->gFreeN > keep) {
     G* gp = pp->gFree.pop();
-    --pp->gFreeN;
+    pp->gFreeN = pp->gFreeN - 1;
     sched.gFree.dirty.push(gp);
     sched.gFree.n.fetchAdd(1, Order::relaxed);
     sched.gFree.nDirty.fetchAdd(1, Order::relaxed);
@@ -201,7 +201,7 @@ void gfput(P* pp, G* gp) {
     return;
   }
   pp->gFree.push(gp);
-  if (GORT_UNLIKELY(++pp->gFreeN >= kGFreeLocalMax)) gfputSlow(pp);
+  if (GORT_UNLIKELY((pp->gFreeN = pp->gFreeN + 1) >= kGFreeLocalMax)) gfputSlow(pp);
 }
 
 // gfgetSlow refills from the global list: touched stacks first, they are warm.
@@ -217,7 +217,7 @@ GORT_COLD void gfgetSlow(P* pp) {
     if (gp == nullptr) break;
     sched.gFree.n.fetchSub(1, Order::relaxed);
     pp->gFree.push(gp);
-    ++pp->gFreeN;
+    pp->gFreeN = pp->gFreeN + 1;
   }
   unlock(sched.gFree.lock);
 }
@@ -236,7 +236,7 @@ G* gfget(P* pp, uint8 cls) {
   if (GORT_UNLIKELY(pp->gFreeN == 0) && sched.gFree.n.load(Order::relaxed) > 0) gfgetSlow(pp);
   G* gp = pp->gFree.pop();
   if (GORT_UNLIKELY(gp == nullptr)) return malg(cls);
-  --pp->gFreeN;
+  pp->gFreeN = pp->gFreeN - 1;
   if (GORT_UNLIKELY(gp->stackClass != cls)) {  // the default size was changed
     stackfree(gp);
     if (!stackalloc(gp, cls)) return nullptr;

@@ -82,7 +82,7 @@ void checkdead();  // Requires: sched.lock
 void schedtrace(bool detailed);
 
 // ---- boot.cpp
-extern bool runMode;  // gort::run owns the process: crash handlers, deadlock report
+extern Published<bool> runMode;  // gort::run owns the process: crash handlers, deadlock report
 extern Atomic<bool> booted;
 extern Atomic<bool> mainStarted;
 void mainLeft();  // m0 is on its way out of run()

@@ -256,7 +256,7 @@ void mPark(M* mp) {
   const bool slept = mp->park.sleep();
   noteclear(mp->park);
   mp->blocked = false;
-  if (slept && !simMode) setCoarseNow(os::nanotime());
+  if (slept && !loadRelaxed(&simMode)) setCoarseNow(os::nanotime());
 }
 
 }  // namespace
@@ -328,7 +328,7 @@ void wakeNetPoller(int64 when) {
   if (sched.lastpoll.load() == 0) {
     const int64 until = sched.pollUntil.load();
     if (until == 0 || until > when) netpollBreak();
-  } else if (!simMode && getg() != nullptr) {
+  } else if (!loadRelaxed(&simMode) && getg() != nullptr) {
     wakep();
   }
 }

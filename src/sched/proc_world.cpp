@@ -173,7 +173,7 @@ void startTheWorld() {
 void procresize(int32 n) {
   M* mp = getg()->m;
   const int32 old = gomaxprocs;
-  allp = allpStorage;
+  if (allp == nullptr) allp = allpStorage;  // once: sysmon reads it
   for (int32 i = 0; i < n; ++i) {
     if (allp[i] == nullptr) allp[i] = new (persistentalloc(sizeof(P), kCacheLineSize)) P;
     if (i >= old) {
@@ -199,7 +199,7 @@ void procresize(int32 n) {
     while (G* gp = pp->runq.get(&inherit)) globrunqput(gp);
     timersMove(keep, pp);
     while (G* gp = pp->gFree.pop()) {
-      --pp->gFreeN;
+      pp->gFreeN = pp->gFreeN - 1;
       lock(sched.gFree.lock);
       sched.gFree.dirty.push(gp);
       sched.gFree.n.fetchAdd(1, Order::relaxed);

@@ -68,11 +68,11 @@ void simEnter(uint64 seed, bool alone) {
   pp->timerTick = 0;
   simGoidBase = sched.goidgen.load(Order::relaxed);
   simMaker = getg()->goid;
-  simMode = true;
+  storeRelaxed(&simMode, true);
 }
 
 void simLeave() {
-  simMode = debug.sim;
+  storeRelaxed(&simMode, debug.sim);
   setGomaxprocs(procsBefore);
 }
 

@@ -87,7 +87,7 @@ void sysmonLoop() {
       delay = kAfterSleepUs;
     }
     const int64 now = os::nanotime();
-    if (!simMode) {
+    if (!loadRelaxed(&simMode)) {
       setCoarseNow(now);
       idle = retake(now) != 0 ? 0 : idle + 1;
       if (timersSleepUntil() < now - kLateTimerNs)
@@ -186,7 +186,7 @@ void traceP(Printer& p, int32 i, const P* pp) {
   p << "  P" << i << ": status=" << pp->status.load(Order::relaxed)
     << " schedtick=" << pp->schedtick.load(Order::relaxed)
     << " syscalltick=" << pp->syscalltick.load(Order::relaxed) << " m=";
-  idOrNil(p, mp == nullptr ? -1 : mp->id) << " runqsize=" << pp->runq.size() << " gfreecnt=" << pp->gFreeN
+  idOrNil(p, mp == nullptr ? -1 : mp->id) << " runqsize=" << pp->runq.size() << " gfreecnt=" << pp->gFreeN.get()
                                           << " timerslen=" << pp->timers.n << "\n";
 }
 

@@ -257,9 +257,9 @@ bool commitSleep(G* gp, void* p) {
 
 }  // namespace
 
-int64 nanotime() { return GORT_UNLIKELY(simMode) ? simNanotime() : os::nanotime(); }
+int64 nanotime() { return GORT_UNLIKELY(loadRelaxed(&simMode)) ? simNanotime() : os::nanotime(); }
 
-int64 walltime() { return GORT_UNLIKELY(simMode) ? simWalltime() : os::walltime(); }
+int64 walltime() { return GORT_UNLIKELY(loadRelaxed(&simMode)) ? simWalltime() : os::walltime(); }
 
 int64 whenAfter(int64 ns) {
   const int64 now = nanotime();

@@ -221,7 +221,7 @@ struct P {
   } sysmontick;  // owner: sysmon
   // dead Gs that keep a default-size stack: no lock, owner P
   GList gFree;
-  int32 gFreeN = 0;
+  Published<int32> gFreeN{0};  // others count with it
   Timers timers;
   struct {
     void* head = nullptr;
