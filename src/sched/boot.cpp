@@ -250,6 +250,7 @@ bool runMain(const RunConfig& c, void (*fn)(void*), void* arg, const int* code) 
   newprocStart(g.g, mainGoroutine, g.closure);
   gort_enterg0(&m0, [](G*) { return schedule(); });
   setg(nullptr);
+  unminitSignals(&m0);  // the thread may go on, and end, without us; the next run may be on another one
   m0Busy.store(0, Order::release);
   return true;
 }
