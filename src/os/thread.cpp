@@ -83,14 +83,6 @@ StackBounds threadStackBounds() {
 void setTimerSlack(uint64 ns) { sys(SYS_prctl, PR_SET_TIMERSLACK, ns, 0, 0, 0); }
 void setThreadName(const char* name) { sys(SYS_prctl, PR_SET_NAME, name, 0, 0, 0); }
 
-void sigaltstackSet(void* base, std::size_t n) {
-  stack_t ss{};
-  ss.ss_sp = base;
-  ss.ss_size = n;
-  ss.ss_flags = n == 0 ? SS_DISABLE : 0;
-  sys(SYS_sigaltstack, &ss, nullptr);
-}
-
 std::size_t minSignalStack() {
   const std::size_t n = getauxval(AT_MINSIGSTKSZ);
   return n < 2048 ? 2048 : n;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Threads facade: the only place that calls pthread_create, sigaltstack and prctl.
+// Threads facade: the only place that calls pthread_create and prctl.
 // Rule R1: createThread may take libc locks, so it is called only by the template thread (sched/proc.cpp), which never
 // holds a P, and by start-up.
 #pragma once
@@ -19,7 +19,6 @@ StackBounds threadStackBounds();
 
 void setTimerSlack(uint64 ns);         // prctl(PR_SET_TIMERSLACK); errors ignored: only precision is lost
 void setThreadName(const char* name);  // at most 15 characters
-void sigaltstackSet(void* base, std::size_t n);  // n == 0 disables
 std::size_t minSignalStack();                    // AT_MINSIGSTKSZ, at least 2 KiB
 // atThreadExit calls fn(arg) when the calling thread ends, once; arg nullptr forgets the request.
 void atThreadExit(void (*fn)(void*), void* arg);
