@@ -145,8 +145,7 @@ auto pack(F&& f, A&&... a) {
 // go starts f(args...) as a goroutine. Its result is dropped; a result that must be looked at does not compile. An
 // exception that leaves it is an unrecovered panic: the process ends with Go's report and exit status 2.
 template <class F, class... A>
-requires(!detail::opts_like<F>)
-    [[gnu::always_inline]] inline void go(F&& f, A&&... a) {
+requires(!detail::opts_like<F>) [[gnu::always_inline]] inline void go(F&& f, A&&... a) {
   detail::check_go<F, A...>();
   if constexpr (std::invocable<std::decay_t<F>, detail::captured<A>...>) {
     detail::launch(detail::no_options, detail::pack(std::forward<F>(f), std::forward<A>(a)...));

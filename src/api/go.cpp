@@ -293,7 +293,8 @@ error shutdown(clock::duration grace) {
   if (!rt::isBooted()) return {};
   const std::uint64_t left = rt::shutdownWait(grace.count());
   if (left == 0) return {};
-  return error(errc::deadline_exceeded).wrap("gort::shutdown: " + std::to_string(left) + " goroutines still alive");
+  return error(errc::deadline_exceeded)
+      .wrap("gort::shutdown: " + std::to_string(left) + " goroutines still alive");
 }
 
 }  // namespace GORT_ABI

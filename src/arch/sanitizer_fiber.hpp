@@ -28,6 +28,8 @@ namespace gort::rt {
 
 struct G;
 
+constexpr int kSanitizerThreads = GORT_TSAN;  // TSan has a thread of its own
+
 // No-ops without a sanitizer. A G keeps its TSan fiber over lives, as it keeps its stack.
 #if GORT_ASAN || GORT_TSAN
 void fiberCreate(G* gp);    // before its first run; its stack is set

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "os/os_linux.hpp"
@@ -43,7 +44,7 @@ pthread_key_t exitKey;
 constinit pthread_once_t exitOnce = PTHREAD_ONCE_INIT;
 using ExitFn = void (*)(void*);
 constinit ExitFn exitFn = nullptr;
-void runExit(void* arg) { loadRelaxed(&exitFn)(arg); }
+void runExit(void* arg) { loadRelaxed (&exitFn)(arg); }
 void makeExitKey() { pthread_key_create(&exitKey, runExit); }
 
 }  // namespace
@@ -78,6 +79,11 @@ StackBounds threadStackBounds() {
   }
   const uintptr lo = reinterpret_cast<uintptr>(base);
   return {lo, lo + size};
+}
+
+int threadCount() {
+  struct stat st;  // one link for each thread, as for subdirectories, and two more
+  return sys(SYS_stat, "/proc/self/task", &st) < 0 ? 0 : static_cast<int>(st.st_nlink) - 2;
 }
 
 void setTimerSlack(uint64 ns) { sys(SYS_prctl, PR_SET_TIMERSLACK, ns, 0, 0, 0); }

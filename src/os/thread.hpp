@@ -17,9 +17,10 @@ struct StackBounds {
 // threadStackBounds returns the calling thread's stack. Uses pthread_getattr_np: start-up and foreign attach only.
 StackBounds threadStackBounds();
 
+int threadCount();                     // of this process; 0 where /proc is not mounted
 void setTimerSlack(uint64 ns);         // prctl(PR_SET_TIMERSLACK); errors ignored: only precision is lost
 void setThreadName(const char* name);  // at most 15 characters
-std::size_t minSignalStack();                    // AT_MINSIGSTKSZ, at least 2 KiB
+std::size_t minSignalStack();          // AT_MINSIGSTKSZ, at least 2 KiB
 // atThreadExit calls fn(arg) when the calling thread ends, once; arg nullptr forgets the request.
 void atThreadExit(void (*fn)(void*), void* arg);
 

@@ -156,7 +156,8 @@ void askM0ToLeave() {
 // mainEnd is the end of run(): abandons all other goroutines and sends m0 home.   Runs on: the main goroutine.
 [[noreturn]] void mainEnd(const int* code) {
   runMode = false;
-  getg()->systemGoroutine = true;  // it may outlive run() by a moment: neither counted nor reported as left over
+  getg()->systemGoroutine =
+      true;  // it may outlive run() by a moment: neither counted nor reported as left over
   sched.ngsys.fetchAdd(1, Order::relaxed);
   lastMain = {getg(), getg()->goid};
   const bool stopped = stopTheWorldFor(kFreezeNs);
@@ -177,7 +178,8 @@ void askM0ToLeave() {
   if (stopped) startTheWorld();
   if (!here) {
     entersyscallblock();
-    if (!notetsleep(m0left, kLeaveNs)) ::exit(*code);
+    if (!notetsleep(m0left, kLeaveNs))
+      ::exit(*code);  // NOLINT(concurrency-mt-unsafe): main does not come back
     exitsyscall();
   } else if (getg()->lockedm != nullptr) {
     unlockOSThread();

@@ -434,7 +434,8 @@ bool goStatement(uintptr gopc, Frame& out, char* name, std::size_t cap) {
     if (frames[i].func == nullptr) continue;
     funcName(frames[i].func, name, cap);
     if (startsWith(name, "gort::") || frameHidden(name)) continue;
-    if (frames[i].file != nullptr && (inLibrarySource(frames[i].file) || inPublicHeader(frames[i].file))) continue;
+    if (frames[i].file != nullptr && (inLibrarySource(frames[i].file) || inPublicHeader(frames[i].file)))
+      continue;
     out = frames[i];
     return true;
   }

@@ -578,8 +578,9 @@ GORT_SYSTEMSTACK G* gosched_m(G* gp) {
   M* mp = gp->m;
   P* pp = mp->p;
   const uint32 tick = pp->schedtick.load(Order::relaxed);
-  if (GORT_UNLIKELY(!RunqEnv::exclusive() || mp->lockedg != nullptr || mp->leaving || mp->spinning || simMode || chaosMode ||
-                    sched.gcwaiting.load(Order::relaxed) || timerPollUntil(pp) != 0 || tick % kGlobalQueueTick == 0)) {
+  if (GORT_UNLIKELY(!RunqEnv::exclusive() || mp->lockedg != nullptr || mp->leaving || mp->spinning ||
+                    simMode || chaosMode || sched.gcwaiting.load(Order::relaxed) || timerPollUntil(pp) != 0 ||
+                    tick % kGlobalQueueTick == 0)) {
     return goschedSlow(gp);
   }
   G* next = pp->runq.rotate(gp);

@@ -25,7 +25,8 @@ namespace gort::rt {
 namespace {
 
 constexpr std::size_t kG0StackBytes = std::size_t{1} << 20;
-constexpr int kParkSpin = 640, kParkLooks = 80;  // looks of one pause; after each kParkLooks the CPU is offered
+constexpr int kParkSpin = 640,
+              kParkLooks = 80;              // looks of one pause; after each kParkLooks the CPU is offered
 constexpr std::size_t kG0Slack = 64 << 10;  // thread descriptor and TLS at the top of a thread's stack
 
 // The template thread's work list.
@@ -446,7 +447,8 @@ P* pidleget() {
   sched.pidle = pp->link;
   pp->link = nullptr;
   sched.npidle.fetchSub(1);
-  if (GORT_UNLIKELY(sched.sysmonwait.load(Order::relaxed))) {  // whoever gets it may keep it: somebody must watch
+  if (GORT_UNLIKELY(
+          sched.sysmonwait.load(Order::relaxed))) {  // whoever gets it may keep it: somebody must watch
     sched.sysmonwait.store(false);
     notewakeup(sched.sysmonnote);
   }

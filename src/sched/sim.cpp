@@ -25,7 +25,8 @@ constexpr int64 kSimStart = int64{3600} * 1000000000;
 constexpr int64 kSimWall = int64{946684800} * 1000000000;
 constexpr uint64 kFnvOffset = 0xcbf29ce484222325ULL, kFnvPrime = 0x100000001b3ULL;
 constexpr uint32 kMaxRotate = 64;
-constexpr int32 kSettleYields = 1000;  // before the simulated world begins: what is on its way to a wait gets there
+constexpr int32 kSettleYields =
+    1000;  // before the simulated world begins: what is on its way to a wait gets there
 
 constinit CheapRand simRand{};
 constinit uint64 simHash = kFnvOffset;

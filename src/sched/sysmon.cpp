@@ -3,7 +3,9 @@
 //
 // sysmon runs on its own M without a P. It sleeps 20 us, doubling up to 10 ms while it finds nothing to do, and for good
 // while every P is idle (0 % CPU): it is woken by whoever makes a P busy again (pidleget, a system call's end, the end of a
-// stop), and by its own time-out when stacks of dead goroutines are still to be given back.
+// stop), and by its own time-out when stacks of dead goroutines are still to be given back, or when checkdead held its
+// verdict back because of threads that are not ours: they may end without ever calling.
+#include "arch/sanitizer_fiber.hpp"
 #include "mem/stackalloc.hpp"
 #include "os/thread.hpp"
 #include "os/vdso.hpp"
@@ -20,7 +22,10 @@ constexpr int64 kScavengeNs = int64{250} * 1000 * 1000;
 constexpr int64 kIdleWakeNs = int64{60} * 1000 * 1000 * 1000;
 constexpr int64 kLateTimerNs = int64{1000} * 1000;
 constexpr int32 kScavengeMin = 256, kScavengeMax = 4096;  // some 2 us each
+constexpr int64 kMinLookNs = 1000 * 1000,
+                kMaxLookNs = int64{1000} * 1000 * 1000;  // between two looks at the threads of others
 constinit Atomic<bool> sysmonStop{false};
+constinit Atomic<int64> lookAgainNs{0};  // written under sched.lock; 0: no verdict is held back
 constinit M* sysmonM = nullptr;
 
 // scavengeStacks gives the pages of dead goroutines' stacks back to the kernel: a sixteenth of them at a time, so that a
@@ -47,7 +52,10 @@ void scavengeStacks() {
 
 // deepSleep waits while nothing runs.  Returns false if something does.
 bool deepSleep() {
-  if (!sched.gcwaiting.load(Order::relaxed) && sched.npidle.load(Order::relaxed) != gomaxprocs) return false;
+  if (!sched.gcwaiting.load(Order::relaxed) && sched.npidle.load(Order::relaxed) != gomaxprocs) {
+    lookAgainNs.store(0, Order::relaxed);
+    return false;
+  }
   lock(sched.lock);
   if (!sched.gcwaiting.load(Order::relaxed) && sched.npidle.load(Order::relaxed) != gomaxprocs) {
     unlock(sched.lock);
@@ -59,13 +67,16 @@ bool deepSleep() {
   }
   sched.sysmonwait.store(true);
   const bool dirty = sched.gFree.nDirty.load(Order::relaxed) > 0;
+  const int64 look = lookAgainNs.load(Order::relaxed);
   unlock(sched.lock);
   int64 ns = dirty ? kScavengeNs / 10 : kIdleWakeNs;
+  if (look != 0 && look < ns) ns = look;
   if (debug.schedtrace > 0 && ns > int64{debug.schedtrace} * 1000000) ns = int64{debug.schedtrace} * 1000000;
-  notetsleep(sched.sysmonnote, ns);
+  const bool woken = notetsleep(sched.sysmonnote, ns);
   lock(sched.lock);
   sched.sysmonwait.store(false);
   noteclear(sched.sysmonnote);
+  if (!woken && lookAgainNs.load(Order::relaxed) != 0) checkdead();
   unlock(sched.lock);
   return true;
 }
@@ -144,8 +155,24 @@ void stopSysmon() {
   unlock(sched.lock);
 }
 
-// checkdead ends the process when no goroutine can ever run again. Only under gort::run: a host program's threads may
-// wake us.   Requires: sched.lock.
+// othersAlive tells whether the process has threads besides ours: any of them may call in and wake somebody. A thread that
+// has been joined can be visible for a moment longer, and one that lives may end without a call: so sysmon looks again.
+// Requires: sched.lock, every M of ours asleep (so that all their threads are there to be counted).
+bool othersAlive() {
+  if (os::threadCount() <= mcount() + 1 + kSanitizerThreads)
+    return false;  // + 1: the template thread is no M
+  const int64 last = lookAgainNs.load(Order::relaxed);
+  const int64 next = last == 0 ? kMinLookNs : last * 2;
+  lookAgainNs.store(next < kMaxLookNs ? next : kMaxLookNs, Order::relaxed);
+  if (last == 0 && sched.sysmonwait.load(Order::relaxed)) {  // it was going to sleep for longer
+    sched.sysmonwait.store(false);
+    notewakeup(sched.sysmonnote);
+  }
+  return true;
+}
+
+// checkdead ends the process when no goroutine can ever run again. Only under gort::run, and only while no thread of others
+// lives: a host program's threads may wake us.   Requires: sched.lock.
 void checkdead() {
   if (!runMode || sched.nextra.load(Order::relaxed) > 0 || getg()->m->dying != 0) return;
   const int32 run = mcount() - sched.nmidle - sched.nmidlelocked - sched.nmsys;
@@ -167,7 +194,7 @@ void checkdead() {
   for (int32 i = 0; i < gomaxprocs; ++i) {
     if (timerPollUntil(allp[i]) != 0) return;
   }
-  if (netpollAnyWaiters()) return;
+  if (netpollAnyWaiters() || othersAlive()) return;
   unlock(sched.lock);
   if (count.waiting == 0) fatal("no goroutines (main called runtime.Goexit) - deadlock!");
   fatal("all goroutines are asleep - deadlock!");
@@ -186,8 +213,9 @@ void traceP(Printer& p, int32 i, const P* pp) {
   p << "  P" << i << ": status=" << pp->status.load(Order::relaxed)
     << " schedtick=" << pp->schedtick.load(Order::relaxed)
     << " syscalltick=" << pp->syscalltick.load(Order::relaxed) << " m=";
-  idOrNil(p, mp == nullptr ? -1 : mp->id) << " runqsize=" << pp->runq.size() << " gfreecnt=" << pp->gFreeN.get()
-                                          << " timerslen=" << pp->timers.n << "\n";
+  idOrNil(p, mp == nullptr ? -1 : mp->id)
+      << " runqsize=" << pp->runq.size() << " gfreecnt=" << pp->gFreeN.get() << " timerslen=" << pp->timers.n
+      << "\n";
 }
 
 void traceM(Printer& p, const M* mp) {

@@ -141,7 +141,7 @@ struct Sudog {
 };
 
 extern Published<int32> gomaxprocs;  // also read by Ms without a P
-extern bool chaosMode;  // see sched/sim.cpp
+extern bool chaosMode;               // see sched/sim.cpp
 
 struct RunqEnv {
   template <class T>
@@ -162,8 +162,8 @@ struct EhGlobals {
 
 struct M {
   // switch: read by assembly
-  G* g0 = nullptr;     // scheduling stack: the thread's own
-  uintptr exitsp = 0;  // m0 only: where enterg0 saved the caller of run()
+  G* g0 = nullptr;              // scheduling stack: the thread's own
+  uintptr exitsp = 0;           // m0 only: where enterg0 saved the caller of run()
   Published<G*> curg{nullptr};  // sysmon looks at it
   // owner M
   P* p = nullptr;      // nullptr while not running Go code
@@ -195,8 +195,8 @@ struct M {
   uint64 procid = 0;
   void* gsignal = nullptr;  // alternate signal stack
   std::size_t gsignalSize = 0;
-  bool leaving = false;        // end of run() (m0) or shutdown: leave g0's loop
-  bool exited = false;         // its thread has ended; on sched.freem
+  bool leaving = false;   // end of run() (m0) or shutdown: leave g0's loop
+  bool exited = false;    // its thread has ended; on sched.freem
   G* foreignG = nullptr;  // isextra: the goroutine that stands for the thread
   // debug builds: ranks held
   uint8 heldCount = 0;
@@ -210,8 +210,8 @@ struct P {
   P* link = nullptr;            // sched.pidle
   Atomic<uint32> schedtick{0};  // +1 per schedule(); owner writes, sysmon reads
   Atomic<uint32> syscalltick{0};
-  Published<M*> m{nullptr};        // back link, nullptr if idle; sysmon looks at it
-  bool preempt = false;  // asked to enter the scheduler
+  Published<M*> m{nullptr};  // back link, nullptr if idle; sysmon looks at it
+  bool preempt = false;      // asked to enter the scheduler
   bool runSafePointFn = false;
   uint32 timerTick = 0;  // switches since the timers were looked at
   uint64 goidcache = 0, goidcacheend = 0;
@@ -245,7 +245,7 @@ struct Sched {
   int32 maxmcount = 10000;
   int32 nmsys = 0;  // Ms not counted for deadlock detection
   int64 nmfreed = 0;
-  M* freem = nullptr;          // Ms whose threads have ended, for reuse
+  M* freem = nullptr;  // Ms whose threads have ended, for reuse
   Atomic<int32> ngsys{0};
   P* pidle = nullptr;
   Atomic<int32> npidle{0};

@@ -708,7 +708,8 @@ Ref Parser::substitution(bool inPrefix) {
     unsigned fuel = 100;
     return lambdaDepth_ == 0 ? rescope(subs_[v], fuel) : subs_[v];
   }
-  for (Ref i = 0; i < sizeof kStdSubs / sizeof kStdSubs[0]; ++i) {
+  constexpr Ref kStdSubCount = sizeof kStdSubs / sizeof kStdSubs[0];
+  for (Ref i = 0; i < kStdSubCount; ++i) {
     if (kStdSubs[i].code != c) continue;
     ++p_;
     lastName_ = text(kStdSubs[i].simple);

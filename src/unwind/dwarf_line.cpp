@@ -67,7 +67,7 @@ bool readHeader(const SymFile& f, uint64 off, LineHeader& h) {
   h.minInst = head.u8();
   if (h.version >= 4) head.u8();
   head.u8();
-  h.lineBase = static_cast<signed char>(head.u8());
+  h.lineBase = (head.u8() ^ 0x80) - 0x80;  // signed
   h.lineRange = head.u8();
   h.opcodeBase = head.u8();
   h.opcodeLengths = head.p;

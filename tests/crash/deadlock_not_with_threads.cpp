@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A foreign thread that has called Gort may call again: no deadlock is reported while it lives.
-// STDOUT: \Awoken by a thread\n\Z
+// A thread of others may call Gort, for the first time or again: no deadlock is reported while it lives.
+// STDOUT: \Awoken by a thread\nwoken again\n\Z
 // STDERR-NOT: .
 #include <gort/gort.hpp>
 
@@ -10,15 +10,16 @@
 int main() {
   return gort::run([] {
     auto c = gort::make_chan<int>();
-    auto ready = gort::make_chan<int>(1);
     std::thread t([=] {
-      ready.send(0);
       ::usleep(100000);
       c.send(1);
+      ::usleep(100000);
+      c.send(2);
     });
-    (void)ready.recv();
     (void)c.recv();
     std::puts("woken by a thread");
+    (void)c.recv();
+    std::puts("woken again");
     t.join();
   });
 }

@@ -24,7 +24,8 @@ long memory_kib(const char* key) {
 }
 
 bool enough_memory() {
-  const double bytes = static_cast<double>(::sysconf(_SC_AVPHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGESIZE));
+  const double bytes =
+      static_cast<double>(::sysconf(_SC_AVPHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGESIZE));
   return bytes > 8e9;
 }
 
@@ -56,7 +57,8 @@ int main() {
     wg.wait();
     std::printf("%d goroutines answered\n", answered.load());
     const auto s = gort::runtime::stack_stats();
-    std::printf("every stack accounted for: %s\n",
-                s.slots >= n && s.slots == s.guard_installed + s.guard_protected + s.canary_only ? "yes" : "no");
+    std::printf(
+        "every stack accounted for: %s\n",
+        s.slots >= n && s.slots == s.guard_installed + s.guard_protected + s.canary_only ? "yes" : "no");
   });
 }

@@ -44,7 +44,8 @@ TEST(Run, ManyTimesInARow) {
                 gort::go([=] { c.send(i); });
                 gort::sleep(10us);
                 const int got = c.recv().value_or(-1);
-                while (gort::runtime::num_goroutine() > 1) gort::yield();  // frozen, it would keep its handle for ever
+                while (gort::runtime::num_goroutine() > 1)
+                  gort::yield();  // frozen, it would keep its handle for ever
                 return got;
               }),
               i);

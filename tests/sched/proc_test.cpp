@@ -67,7 +67,8 @@ GO_TEST(Proc, GoroutinesRunInParallel) {
     for (unsigned p = 0; p < kProcs; ++p) {
       wg.go([&, p] {
         for (unsigned i = 0; i < 200; ++i) {
-          while (turn % kProcs != p) std::this_thread::yield();  // the thread's, not ours: nobody can take over
+          while (turn % kProcs != p)
+            std::this_thread::yield();  // the thread's, not ours: nobody can take over
           ++turn;
         }
       });
@@ -235,7 +236,8 @@ GO_TEST(Proc, TheGlobalQueueIsServedWhileLocalOnesAreBusy) {
     });
   }
   auto overflow = gort::make_chan<int>(1000);
-  for (int i = 0; i < 600; ++i) gort::go([=] { overflow.send(1); });  // more than a ring holds: half goes global
+  for (int i = 0; i < 600; ++i)
+    gort::go([=] { overflow.send(1); });  // more than a ring holds: half goes global
   for (int i = 0; i < 600; ++i) ASSERT_TRUE(overflow.recv_for(5s)) << i;
   stop = true;
 }
@@ -339,7 +341,8 @@ GO_TEST(Proc, EndedGoroutinesAreUsedAgain) {
   gort::spawn([] {}).join();
   const auto before = gort::runtime::stack_stats().slots;
   for (int i = 0; i < 5000; ++i) gort::spawn([] {}).join();
-  EXPECT_LT(gort::runtime::stack_stats().slots - before, 1300U) << "a P may keep 1023 that the other one made";
+  EXPECT_LT(gort::runtime::stack_stats().slots - before, 1300U)
+      << "a P may keep 1023 that the other one made";
   for (int round = 0; round < 20; ++round) {
     gort::wait_group wg;
     for (int i = 0; i < 500; ++i) wg.go([] { gort::yield(); });
@@ -394,7 +397,8 @@ GO_TEST(Proc, ManyBlockingCallsAtOnce) {
   gort::wait_group wg;
   for (int i = 0; i < 20; ++i) wg.go([] { gort::blocking([] { ::usleep(50000); }); });
   wg.wait();
-  EXPECT_LT(gort::clock::now() - begin, 900ms) << "twenty times 50 ms, one after the other, would be a second";
+  EXPECT_LT(gort::clock::now() - begin, 900ms)
+      << "twenty times 50 ms, one after the other, would be a second";
 }
 
 TEST(Proc, AThreadMayDoEverything) {

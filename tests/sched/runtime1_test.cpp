@@ -72,14 +72,16 @@ TEST_F(Godebug, DurationsHaveUnits) {
 }
 
 TEST_F(Godebug, NonsenseIsIgnored) {
-  for (const char* text : {"", ",", ",,,", "=", "=1", "nosuch=1", "schedtrace", "schedtracex=1", "SCHEDTRACE=1", "a=b=c"}) {
+  for (const char* text :
+       {"", ",", ",,,", "=", "=1", "nosuch=1", "schedtrace", "schedtracex=1", "SCHEDTRACE=1", "a=b=c"}) {
     EXPECT_EQ(parse(text), "") << text;
     EXPECT_EQ(rt::debug.schedtrace, 0) << text;
   }
 }
 
 TEST_F(Godebug, WrongValuesAreNamed) {
-  EXPECT_EQ(parse("schedtrace=fast"), "runtime: ignoring GODEBUG schedtrace=fast: want a small decimal number\n");
+  EXPECT_EQ(parse("schedtrace=fast"),
+            "runtime: ignoring GODEBUG schedtrace=fast: want a small decimal number\n");
   EXPECT_EQ(parse("schedtrace=-1"), "runtime: ignoring GODEBUG schedtrace=-1: want a small decimal number\n");
   EXPECT_EQ(parse("sim=18446744073709551616"),
             "runtime: ignoring GODEBUG sim=18446744073709551616: want a seed, a decimal number\n");

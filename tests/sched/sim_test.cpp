@@ -98,7 +98,8 @@ TEST(Sim, TheSameSeedGivesTheSameScheduleAThousandTimes) {
 
 TEST(Sim, InsideARunTheSameSeedGivesTheSameScheduleToo) {
   gort::block_on([] {
-    gort::sleep(2ms);  // the thread that waits for us is a foreign one: out of sim's reach until it has gone to sleep
+    gort::sleep(
+        2ms);  // the thread that waits for us is a foreign one: out of sim's reach until it has gone to sleep
     for (std::uint64_t seed = 1; seed <= 20; ++seed) {
       const auto first = runOnce(seed);
       const auto second = runOnce(seed);
@@ -146,7 +147,8 @@ TEST(Sim, TheClockStartsAtTheSameMomentEachTime) {
 TEST(Sim, TheClockIsRealAgainAfterwards) {
   gort::sim::run({.seed = 1}, [] { gort::sleep(24h); });
   const auto t = gort::clock::now();
-  EXPECT_LT(std::chrono::abs(std::chrono::steady_clock::now().time_since_epoch() - t.time_since_epoch()), 10s);
+  EXPECT_LT(std::chrono::abs(std::chrono::steady_clock::now().time_since_epoch() - t.time_since_epoch()),
+            10s);
 }
 
 TEST(Sim, EveryOrderOfTwoGoroutinesHappensForSomeSeed) {
@@ -189,9 +191,8 @@ TEST(Sim, WaitReturnsWhenAllOthersAreBlocked) {
 
 TEST(Sim, GoroutinesLeftOverFailTheRun) {
   const std::string text = gort::block_on([] {
-    return chantest::panicOf([] {
-      gort::sim::run({.seed = 1}, [] { gort::go({.name = "forgotten"}, [] { gort::select(); }); });
-    });
+    return chantest::panicOf(
+        [] { gort::sim::run({.seed = 1}, [] { gort::go({.name = "forgotten"}, [] { gort::select(); }); }); });
   });
   EXPECT_NE(text.find("goroutines left at its end"), std::string::npos) << text;
   EXPECT_NE(text.find("forgotten"), std::string::npos) << text;

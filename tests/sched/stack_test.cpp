@@ -106,7 +106,9 @@ GO_TEST(Stack, ClosuresAreAligned) {
 }
 
 GO_TEST(Stack, FramesStartAligned) {
-  EXPECT_EQ(gort::spawn([] { return reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0)) % 16; }).join(), 0U);
+  EXPECT_EQ(
+      gort::spawn([] { return reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0)) % 16; }).join(),
+      0U);
 }
 
 #ifndef GORT_SANITIZED

@@ -95,20 +95,6 @@ __attribute__((noinline)) std::vector<uintptr_t> here() {
   return v;
 }
 
-// Filled inside a signal handler that may have interrupted malloc: fixed arrays.
-struct Platform {
-  uintptr_t pcs[kMax];
-  unsigned n = 0;
-};
-
-_Unwind_Reason_Code onFrame(_Unwind_Context* c, void* arg) {
-  int before = 0;
-  const uintptr_t ip = _Unwind_GetIPInfo(c, &before);
-  auto* p = static_cast<Platform*>(arg);
-  if (ip != 0 && p->n < kMax) p->pcs[p->n++] = ip + (before != 0);
-  return _URC_NO_REASON;
-}
-
 // ---- ordinary frames ----
 
 volatile int sink;
@@ -291,6 +277,20 @@ struct Stepper {
 };
 Stepper stepper;
 volatile bool stepping;
+
+// Filled inside a signal handler that may have interrupted malloc: fixed arrays.
+struct Platform {
+  uintptr_t pcs[kMax];
+  unsigned n = 0;
+};
+
+_Unwind_Reason_Code onFrame(_Unwind_Context* c, void* arg) {
+  int before = 0;
+  const uintptr_t ip = _Unwind_GetIPInfo(c, &before);
+  auto* p = static_cast<Platform*>(arg);
+  if (ip != 0 && p->n < kMax) p->pcs[p->n++] = ip + (before != 0);
+  return _URC_NO_REASON;
+}
 
 void compareHere(void* ucontext) {
   static Platform p;
