@@ -23,6 +23,7 @@ set(GORT_TEST_LABEL "${GORT_SANITIZE}")
 
 # The header comment of a program in tests/crash, tests/sim or examples may say "// SKIP-IN: thread (reason)".
 function(gort_skipped_here file result)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
   file(STRINGS ${file} lines REGEX "^// SKIP-IN:")
   set(${result} FALSE PARENT_SCOPE)
   foreach(line IN LISTS lines)

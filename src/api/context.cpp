@@ -153,9 +153,12 @@ void end(ctx_node& n, rt::uint32 how, error cause) {
   rt::releasem(mp);
 }
 
-// end_from_outside is end for the owner of a handle; may be called by any thread.
+// end_from_outside is end for the owner of a handle; may be called by any thread. Whoever waits for the context may
+// drop the last handle as soon as it has ended: hence the reference.
 void end_from_outside(ctx_node& n, rt::uint32 how, error cause) {
   rt::Entry e;
+  node_retain(&n);
+  const context self = ctx_access::plain(&n);
   end(n, how, std::move(cause));
   if (n.timed) rt::timerStop(n.timer);
 }

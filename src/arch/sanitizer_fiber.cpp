@@ -12,6 +12,7 @@
 extern "C" {
 void __sanitizer_start_switch_fiber(void** fakeStackSave, const void* bottom, std::size_t size);
 void __sanitizer_finish_switch_fiber(void* fakeStackSave, const void** bottomOld, std::size_t* sizeOld);
+void __lsan_register_root_region(const void* p, std::size_t size);
 void __asan_unpoison_memory_region(const volatile void* addr, std::size_t size);
 }
 #endif
@@ -89,6 +90,12 @@ void fiberDestroy([[maybe_unused]] G* gp) {
   __asan_unpoison_memory_region(reinterpret_cast<void*>(gp->stack.lo), gp->stack.hi - gp->stack.lo);
 #endif
 }
+
+#if GORT_ASAN
+void leakRoot(unsigned long at, unsigned long bytes) {
+  __lsan_register_root_region(reinterpret_cast<void*>(at), bytes);
+}
+#endif
 
 #endif
 

@@ -41,4 +41,12 @@ inline void fiberOfThread(G*) {}
 inline void fiberDestroy(G*) {}
 #endif
 
+#if GORT_ASAN
+// leakRoot tells LeakSanitizer to look for pointers in memory it does not know: stacks, G records. What a parked
+// goroutine owns is no leak.
+void leakRoot(unsigned long at, unsigned long bytes);
+#else
+inline void leakRoot(unsigned long, unsigned long) {}
+#endif
+
 }  // namespace gort::rt

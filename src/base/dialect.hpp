@@ -28,7 +28,8 @@
 #endif
 
 // GORT_UNINSTRUMENTED: no sanitizer sees the function. For functions that are entered and never left: TSan's shadow stack
-// of a reused fiber would grow by one frame at each life of the goroutine.
+// of a reused fiber would grow by one frame at each life of the goroutine.  With GORT_NOINLINE where the caller may be
+// instrumented.
 #if defined(__clang__)
 #define GORT_UNINSTRUMENTED __attribute__((disable_sanitizer_instrumentation))
 #else

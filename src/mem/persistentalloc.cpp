@@ -2,6 +2,7 @@
 // A bump allocator over chunks of the kernel's memory; one lock, cold paths only (new Gs come in batches).
 #include "mem/persistentalloc.hpp"
 
+#include "arch/sanitizer_fiber.hpp"
 #include "base/check.hpp"
 #include "schema/mutex.hpp"
 #include "os/mem_linux.hpp"
@@ -30,6 +31,7 @@ void* persistentalloc(std::size_t size, std::size_t align) {
     void* p = os::sysAlloc(kChunk);
     GORT_CHECK(p != nullptr, "runtime: cannot allocate memory");
     pool.base = reinterpret_cast<uintptr>(p);
+    leakRoot(pool.base, kChunk);
     pool.off = 0;
   }
   void* p = reinterpret_cast<void*>(pool.base + pool.off);

@@ -19,6 +19,7 @@
 // no, down to one chunk.
 #include "mem/stackalloc.hpp"
 
+#include "arch/sanitizer_fiber.hpp"
 #include "base/bits.hpp"
 #include "base/check.hpp"
 #include "mem/persistentalloc.hpp"
@@ -172,6 +173,7 @@ bool stackalloc(G* gp, uint8 cls) {
   if (fresh) {
     const GuardMode how = putGuard(slot, guard);
     canary = how == GuardMode::canary;
+    leakRoot(slot + guard, stackSlotBytes(cls) - guard);
     lock(pool.lock);
     ++(how == GuardMode::install   ? pool.stats.guardInstalled
        : how == GuardMode::protect ? pool.stats.guardProtected

@@ -82,7 +82,7 @@ StackBounds threadStackBounds() {
 }
 
 int threadCount() {
-  struct stat st;  // one link for each thread, as for subdirectories, and two more
+  struct stat st {};  // one link for each thread, as for subdirectories, and two more
   return sys(SYS_stat, "/proc/self/task", &st) < 0 ? 0 : static_cast<int>(st.st_nlink) - 2;
 }
 

@@ -108,7 +108,7 @@ bool preemptone(P* pp) {
   if (mp == nullptr || mp == getg()->m) return false;
   G* gp = mp->curg;
   if (gp == nullptr || gp == mp->g0) return false;
-  pp->preempt = true;
+  storeRelaxed(&pp->preempt, true);
   storeRelaxed(&gp->stackguard0, kStackPreempt);
   return true;
 }

@@ -204,11 +204,14 @@ namespace {
 
 constinit int64 traceStart = 0;
 
-int64 lockedGoid(const G* gp) { return gp == nullptr ? -1 : static_cast<int64>(gp->goid); }
+// The functions below glance at Ps, Ms and Gs that others run: a value may be out of date, never torn.
+GORT_UNINSTRUMENTED GORT_NOINLINE int64 lockedGoid(const G* gp) {
+  return gp == nullptr ? -1 : static_cast<int64>(gp->goid);
+}
 
 Printer& idOrNil(Printer& p, int64 id) { return id < 0 ? p << "nil" : p << id; }
 
-void traceP(Printer& p, int32 i, const P* pp) {
+GORT_UNINSTRUMENTED GORT_NOINLINE void traceP(Printer& p, int32 i, const P* pp) {
   const M* mp = pp->m;
   p << "  P" << i << ": status=" << pp->status.load(Order::relaxed)
     << " schedtick=" << pp->schedtick.load(Order::relaxed)
@@ -218,7 +221,7 @@ void traceP(Printer& p, int32 i, const P* pp) {
       << "\n";
 }
 
-void traceM(Printer& p, const M* mp) {
+GORT_UNINSTRUMENTED GORT_NOINLINE void traceM(Printer& p, const M* mp) {
   if (mp->exited) return;
   const P* pp = mp->p;
   p << "  M" << mp->id << ": p=";
@@ -231,7 +234,7 @@ void traceM(Printer& p, const M* mp) {
   idOrNil(p, lockedGoid(mp->lockedg)) << "\n";
 }
 
-void traceG(G* gp, void* arg) {
+GORT_UNINSTRUMENTED GORT_NOINLINE void traceG(G* gp, void* arg) {
   auto& p = *static_cast<Printer*>(arg);
   const M* mp = gp->m;
   const M* locked = gp->lockedm;

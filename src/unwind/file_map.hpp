@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
+#include "arch/sanitizer_fiber.hpp"
 #include "base/types.hpp"
 #include "os/os_linux.hpp"
 #include "unwind/cursor.hpp"
@@ -16,6 +17,10 @@ inline bool isSysError(long r) { return r < 0 && r > -4096; }
 
 // mapAlloc returns n zeroed bytes, nullptr when the kernel refuses.
 inline void* mapAlloc(std::size_t n) {
+#if GORT_TSAN  // it must know that an address of an earlier mapping comes back
+  void* p = ::mmap(nullptr, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return p == MAP_FAILED ? nullptr : p;
+#endif
   const long r = os::sys(SYS_mmap, 0, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   return isSysError(r) ? nullptr : reinterpret_cast<void*>(r);
 }

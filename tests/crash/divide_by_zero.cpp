@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// SKIP-IN: undefined (it reports the division itself)
+// SKIP-IN: undefined address thread (they report it themselves)
 // SIGNAL: 8
 // STDERR: ^\[signal SIGFPE: floating-point exception code=0x1 addr=0x[0-9a-f]+ pc=0x[0-9a-f]+\]$
 // STDERR: ^goroutine 1 \[running\]:

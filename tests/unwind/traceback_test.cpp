@@ -203,15 +203,16 @@ TEST(Traceback, FramePointersGiveTheSame) {
 std::vector<uintptr_t> inHandler;
 StackBounds handlerBounds;
 
+uintptr_t handlerPcs[kMax];
+volatile unsigned handlerCount;
+
 void onSignal(int, siginfo_t*, void*) {
-  std::vector<uintptr_t> v(kMax);
-  v.resize(unwindStack(callerRegs(), handlerBounds, v.data(), kMax));
-  inHandler = v;
+  handlerCount = unwindStack(callerRegs(), handlerBounds, handlerPcs, kMax);
 }
 
 __attribute__((noinline)) void interrupted() {
   raise(SIGUSR1);
-  sink = 1;
+  inHandler.assign(handlerPcs, handlerPcs + handlerCount);
 }
 
 void installHandler(int sig, void (*fn)(int, siginfo_t*, void*), int flags) {
