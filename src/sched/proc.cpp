@@ -455,8 +455,6 @@ GORT_SYSTEMSTACK G* goexit0(G* gp) {
   gp->panic_ = nullptr;
   gp->defer_ = nullptr;
   gp->locals = nullptr;
-  gp->labels = nullptr;
-  gp->bubble = nullptr;
   mp->curg = nullptr;
   if (GORT_UNLIKELY(gp->lockedm !=
                     nullptr)) {  // Go ends the thread; we only undo the lock, the thread's state is C++'s

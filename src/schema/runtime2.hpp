@@ -85,10 +85,10 @@ struct G {
   WaitReason waitreason{};       // valid while Gwaiting
   uint8 stackClass = 0;          // size class of the slot, kNoSlot for g0 and foreign goroutines
   bool systemGoroutine = false;  // runtime's own: not counted, hidden in dumps
-  bool foreign = false;          // the goroutine that stands for a foreign thread
-  bool stackCanary = false;      // its slot has no real guard, only known bytes at stack.lo
+  bool foreign : 1 = false;      // the goroutine that stands for a foreign thread
+  bool stackCanary : 1 = false;  // its slot has no real guard, only known bytes at stack.lo
   uint64 goid = 0;
-  // park and ready
+  // park and ready: the second line
   G* schedlink = nullptr;  // in exactly one list at a time
   struct Sudog* waiting =
       nullptr;  // sudogs this G waits on, in lock order; owner: this G, readers hold the channel lock
@@ -100,16 +100,16 @@ struct G {
   // language
   Panic* panic_ = nullptr;  // innermost panic
   Defer* defer_ = nullptr;  // innermost deferred call
-  void* locals = nullptr;   // gort::local slots
-  void* labels = nullptr;   // pprof labels (diag)
-  void* bubble = nullptr;   // synctest/sim bubble
-  // creation
+  // creation: the third line, the last one that the life of a goroutine that never blocks touches
+  void* locals = nullptr;      // gort::local slots
   const char* name = nullptr;  // go_options.name, interned
   Location where{};            // the go statement
   uint64 parentGoid = 0;
   uintptr startpc = 0;  // the function it runs
   uintptr gopc = 0;     // return address in the creator
-  // system calls, traceback
+  // seldom
+  void* labels = nullptr;  // pprof labels (diag)
+  void* bubble = nullptr;  // synctest/sim bubble
   uintptr syscallsp = 0, syscallpc = 0, syscallbp = 0;
   // sanitizers
   void* fiber = nullptr;      // TSan
@@ -117,7 +117,9 @@ struct G {
   Timer* sleepTimer = nullptr;
   GORT_NOTINHEAP
 };
-static_assert(sizeof(G) <= 320, "a parked goroutine costs one page, its page tables and this");
+static_assert(sizeof(G) == 256 && __builtin_offsetof(G, schedlink) == 64 &&
+                  __builtin_offsetof(G, locals) == 128,
+              "a parked goroutine costs one page, its page tables and four cache lines");
 
 inline constexpr uint8 kNoSlot = 0xff;
 
