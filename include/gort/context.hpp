@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // context: when to stop, by when to be done, and what belongs to a request.            (Go: package context)
 //
-//   auto ctx = gort::with_timeout(parent, 2s);      // scoped_context: leaving the scope cancels, `defer
-//   cancel()` built in if (auto err = db.query(ctx, ...)) return err;  // a context is the first argument of
-//   what may wait
+//   auto ctx = gort::with_timeout(parent, 2s);          // scoped_context: leaving the scope cancels
+//   if (auto err = db.query(ctx, ...)) return err;      // a context is the first argument of what may wait
+//   auto why = ctx.cause();                             // the reason; err() is the kind
 //
 // A context is a counted handle of one pointer to an immutable node; copies are cheap and any goroutine or
 // thread may use them. Contexts form a tree: cancelling a node cancels all below it. The default context is
@@ -116,8 +116,8 @@ GORT_API context ctx_with_value(const context& parent, const void* key, void* v,
 inline scoped_context with_cancel(const context& parent) {
   return detail::ctx_derive(parent, clock::time_point::max(), nullptr);
 }
-// with_timeout and with_deadline end it also when time is over, with errc::deadline_exceeded and, if given,
-// that cause.
+// with_timeout and with_deadline end it also when time is over: err() is errc::deadline_exceeded, cause() the
+// cause given here; none or nil: the same as err(). An earlier end of the parent keeps the parent's.
 template <class R, class P>
 scoped_context with_timeout(const context& parent, std::chrono::duration<R, P> d) {
   return detail::ctx_derive(parent, detail::deadline_after(detail::to_ns(d)), nullptr);

@@ -375,7 +375,7 @@ enum class signal_policy : unsigned char {
 
 struct run_options {
   int max_procs = 0;      // goroutines running at once; 0: GOMAXPROCS, else CPUs and cgroup limit
-  std::size_t stack = 0;  // default stack of goroutines, bytes; 0: 256 KiB
+  std::size_t stack = 0;  // default stack of goroutines but the main one (8 MiB), bytes; 0: 256 KiB
   signal_policy signals = signal_policy::standard;
   std::string_view godebug = {};  // settings as in GODEBUG; win over the environment
 };
@@ -460,7 +460,8 @@ GORT_API void local_add(const void* key, void* value, void (*destroy)(void*));
 }  // namespace detail
 
 // local<T> is a goroutine-local variable: each goroutine has its own T, made on first use and destroyed when the goroutine
-// ends (any order among several). On a foreign thread: one per thread while it is attached.
+// ends (any order among several). It starts as a copy of init; as T() without one, and always if T cannot be copied. On a
+// foreign thread: one per thread while it is attached.
 template <class T>
 class local {
  public:

@@ -405,7 +405,8 @@ class cond {
 };
 
 // semaphore counts what may be held at once; acquire(k) takes k. First come, first served: a large request is
-// not starved by small ones behind it. One larger than the whole waits for ever, or for its context.
+// not starved by small ones behind it, nor by try_acquire. One larger than the whole waits for ever, or for
+// its time or context. A negative amount panics.
 class semaphore {
  public:
   constexpr explicit semaphore(std::int64_t n) noexcept : state_(n << 1), size_(n) {}
@@ -512,8 +513,8 @@ class GORT_API pool_core {
 }  // namespace detail
 
 // pool<T> reuses objects that are costly to make. get() gives an idle or a new one; its pointer gives it
-// back, as it is: reset it yourself. Idle objects may be dropped at any time; all are gone with the pool,
-// which outlives its pointers.
+// back, as it is: reset it yourself. make is a plain function, without captures. Idle objects may be dropped
+// at any time; all are gone with the pool, which outlives its pointers.
 template <class T>
 class pool {
   struct node : detail::pool_node {
@@ -562,7 +563,7 @@ class pool {
 // errgroup runs goroutines for one purpose. The first error cancels ctx() with that error as its cause and is
 // what wait() returns; a panic or exception of a child cancels too and reappears in wait(), with the child's
 // traceback. The destructor cancels and waits, so `[&]` is sound; a panic or exception that wait() was not
-// called for reappears there.
+// called for reappears there, but an error is dropped: call wait().
 class GORT_API errgroup {
  public:
   errgroup() : errgroup(background()) {}
@@ -572,7 +573,8 @@ class GORT_API errgroup {
   ~errgroup() noexcept(false);
 
   const context& ctx() const noexcept { return ctx_; }
-  // set_limit: at most n goroutines at once, go() waits for a place; n < 0: no limit. Only while none runs.
+  // set_limit: at most n goroutines at once, go() waits for a place; n < 0: no limit, 0: no place at all.
+  // Panics while one runs.
   void set_limit(int n);
   // go starts f() or f(ctx()), which returns void or error.
   template <class F>
@@ -586,7 +588,7 @@ class GORT_API errgroup {
       start(std::move(f));
     }
   }
-  // try_go is go, unless it would have to wait.
+  // try_go is go, unless it would have to wait: false, and f is not started.
   template <class F>
   [[nodiscard]] bool try_go(F f) {
     if (!enter(false)) return false;
