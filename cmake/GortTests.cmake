@@ -52,7 +52,7 @@ function(gort_add_program kind file)
   endif()
   add_test(NAME ${kind}.${name}
     COMMAND ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/tools/crash_test.py ${file} $<TARGET_FILE:${target}>)
-  set_tests_properties(${kind}.${name} PROPERTIES TIMEOUT ${GORT_TEST_TIMEOUT} LABELS ${kind})
+  set_tests_properties(${kind}.${name} PROPERTIES TIMEOUT ${GORT_TEST_TIMEOUT} LABELS ${kind} SKIP_RETURN_CODE 77)
 endfunction()
 
 # gort_add_floor_test(<name> <dir>): one GoogleTest program of a directory.

@@ -14,6 +14,7 @@ Lines of the header comment, each starting with "// ":
   STDOUT-NOT: / STDERR-NOT:   must match nowhere
   STDIN: text                 one line of standard input (several add up)
   TIMEOUT: 20                 seconds (default 30)
+  MAY-SKIP: reason            exit status 77 means: cannot be tried on this machine, its last line says why
 Environment variables that steer the runtime (GODEBUG, GOMAXPROCS, GOTRACEBACK) are removed unless RUN-ENV sets them.
 """
 import os
@@ -24,7 +25,8 @@ import subprocess
 import sys
 
 KEYS = ("RUN", "RUN-ENV", "EXIT", "SIGNAL", "STDOUT", "STDERR", "STDOUT-NOT", "STDERR-NOT", "STDIN", "TIMEOUT",
-        "SKIP-IN")
+        "SKIP-IN", "MAY-SKIP")
+SKIPPED = 77  # what ctest takes for "not run" (SKIP_RETURN_CODE)
 RUNTIME_VARS = ("GODEBUG", "GOMAXPROCS", "GOTRACEBACK", "GOGC", "GOMEMLIMIT")
 
 
@@ -33,7 +35,7 @@ class Spec:
         self.args, self.env, self.exit, self.signal, self.timeout = [], {}, 0, None, 30.0
         self.want = {"STDOUT": [], "STDERR": []}
         self.forbid = {"STDOUT": [], "STDERR": []}
-        self.stdin = ""
+        self.stdin, self.may_skip = "", False
 
 
 def parse(text):
@@ -62,6 +64,10 @@ def parse(text):
             spec.timeout = float(value)
         elif key == "STDIN":
             spec.stdin += value + "\n"
+        elif key == "MAY-SKIP":
+            if not value:
+                raise ValueError(f"line {number}: MAY-SKIP wants a reason")
+            spec.may_skip = True
         elif key.endswith("-NOT"):
             spec.forbid[key[:-4]].append(value)
         elif key in spec.want:
@@ -123,6 +129,13 @@ def run(spec, command):
     return status, out.decode(errors="replace"), err.decode(errors="replace")
 
 
+def skipped(spec, status, out, err):
+    """Why the program could not be tried here, or None: only programs that announce it may skip."""
+    if not spec.may_skip or status != SKIPPED:
+        return None
+    return ((out + err).strip() or "no reason given").splitlines()[-1]
+
+
 def tail(text, limit=8000):
     return text if len(text) <= limit else text[: limit // 2] + "\n[...]\n" + text[-limit // 2:]
 
@@ -141,6 +154,10 @@ def main(argv):
     except OSError as e:
         sys.stderr.write(f"crash_test: cannot run {argv[2]}: {e.strerror} (was it built?)\n")
         return 2
+    why = skipped(spec, status, out, err)
+    if why is not None:
+        print(f"{argv[1]}: skipped: {why}")
+        return SKIPPED
     bad = judge(spec, status, out, err)
     if status is None:
         bad = [f"still running after {spec.timeout:g} s"]

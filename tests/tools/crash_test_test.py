@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """tools/crash_test.py fails what does not behave as its header comment says."""
 import os
+import sys
 import unittest
 
 from support import TreeTest
@@ -34,7 +35,23 @@ class CrashTestTest(TreeTest):
     def test_time_out(self):
         self.assertEqual(self.judge("// TIMEOUT: 0.2", "exec sleep 5"), ["time-out"])
 
+    def test_skipping_must_be_announced(self):
+        source = self.put("t.cpp", "// MAY-SKIP: no such kernel\n// STDOUT: never\n")
+        program = self.put("prog", "#!/bin/sh\necho no frobnication here\nexit ${STATUS:-77}\n")
+        os.chmod(program, 0o755)
+        tool = crash_test.__file__
+        done = self.run_tool(sys.executable, tool, source, program)
+        self.assertEqual((done.returncode, done.stdout), (77, f"{source}: skipped: no frobnication here\n"))
+        self.put("t.cpp", "// STDOUT: never\n")
+        self.assertEqual(self.run_tool(sys.executable, tool, source, program).returncode, 1)
+        self.put("t.cpp", "// MAY-SKIP: no such kernel\n// STDOUT: never\n")
+        os.environ["STATUS"] = "0"
+        self.addCleanup(os.environ.pop, "STATUS")
+        self.assertEqual(self.run_tool(sys.executable, tool, source, program).returncode, 1)
+
     def test_bad_header(self):
+        with self.assertRaises(ValueError):
+            crash_test.parse("// MAY-SKIP:")
         with self.assertRaises(ValueError):
             crash_test.parse("// RUN: a\n// RUN: b")
         with self.assertRaises(ValueError):

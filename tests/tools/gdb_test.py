@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import unittest
 
+import support
 from support import ROOT, TreeTest
 
 PROGRAM = """
@@ -54,4 +55,4 @@ class Gdb(TreeTest):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    support.main()
