@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """./dev lint: clang-format, clang-tidy over the sources of the library, and the checkers that read text.
 
-usage: lint.py [format|tidy|style ...]     (all three by default)
+usage: lint.py [format|tidy|style|captures ...]     (all by default)
+       lint.py FILE.cpp...                          only the captures check, of programs of yours
 
-CLANG_FORMAT and CLANG_TIDY name the tools; build/release/compile_commands.json must exist (./dev makes it).
+CLANG_FORMAT, CLANG_TIDY and CLANG_QUERY name the tools; build/release/compile_commands.json must exist (./dev makes it).
 """
 import concurrent.futures
 import json
@@ -13,8 +14,10 @@ import re
 import subprocess
 import sys
 
+import captures
 import cxx
 import layers
+import left_out
 import locks
 import tidy
 
@@ -63,15 +66,26 @@ def run_tidy():
 
 
 def run_style():
-    problems = [p for checker in (layers, locks, tidy) for p in checker.check(ROOT)]
+    problems = [p for checker in (layers, left_out, locks, tidy) for p in checker.check(ROOT)]
     for p in problems:
         print(p)
-    return 3, min(3, len(problems))
+    return 4, min(4, len(problems))
+
+
+def run_captures():
+    """What users see first: the examples and the benchmarks."""
+    files = [os.path.join(ROOT, f) for f in cxx.files(ROOT, ("examples", "bench/gort")) if f.endswith(".cpp")]
+    problems = captures.check(files)
+    for p in problems:
+        print(p)
+    return len(files), min(len(files), len(problems))
 
 
 def main(argv):
-    what = argv or ["format", "style", "tidy"]
-    runs = {"format": run_format, "tidy": run_tidy, "style": run_style}
+    if argv and all(a.endswith((".cpp", ".cc", ".cxx")) for a in argv):
+        return captures.main(argv)
+    what = argv or ["format", "style", "captures", "tidy"]
+    runs = {"format": run_format, "tidy": run_tidy, "style": run_style, "captures": run_captures}
     total = failed = 0
     for name in what:
         if name not in runs:
