@@ -27,6 +27,7 @@ gort_add_check(layers ${tools}/layers.py)
 gort_add_check(left_out ${tools}/left_out.py)
 gort_add_check(locks ${tools}/locks.py)
 gort_add_check(tidy ${tools}/tidy.py)
+gort_add_check(object_notes ${tools}/object_notes.py $<TARGET_FILE:gort>)
 gort_add_check(libc ${tools}/libc_allow.py $<TARGET_FILE:gort_core>)
 set(linked ${CMAKE_CURRENT_BINARY_DIR}/core_freestanding)
 gort_add_check(freestanding ${tools}/freestanding.py --cc ${CMAKE_C_COMPILER} --archive $<TARGET_FILE:gort_core>

@@ -40,6 +40,10 @@ foreach(target gort_core_objects gort_core gort)
   set_target_properties(${target} PROPERTIES
     POSITION_INDEPENDENT_CODE ON CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
 endforeach()
+foreach(target gort_core_objects gort)
+  target_compile_options(${target} PRIVATE
+    "$<$<COMPILE_LANGUAGE:CXX>:SHELL:-include ${CMAKE_CURRENT_SOURCE_DIR}/cmake/object_notes.h>")
+endforeach()
 target_include_directories(gort_core_objects PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/include)
 target_include_directories(gort_core INTERFACE
   $<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
