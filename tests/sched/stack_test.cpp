@@ -137,7 +137,7 @@ GO_TEST(StackScale, AHundredThousandParkedGoroutines) {
 #endif
 
 // Memory of a burst goes back by itself: the monitor gives pages of ended goroutines to the kernel.
-GO_TEST(StackScale, IdlePagesGoBack) {
+GO_TEST(Stack, IdlePagesGoBack) {
   constexpr int kGoroutines = 5000;
   {
     auto gate = gort::make_chan();
@@ -161,7 +161,7 @@ GO_TEST(StackScale, IdlePagesGoBack) {
   EXPECT_LT(residentKib(), peak - kUsed * 3 / 4);
 }
 
-GO_TEST(StackScale, PagesGoBackOnRequest) {
+GO_TEST(Stack, PagesGoBackOnRequest) {
   auto gate = gort::make_chan();
   gort::wait_group wg, used;
   used.add(500);

@@ -38,7 +38,10 @@ int yields() {
   int turns = 0, n = 0;
   bool stop = false;
   auto other = gort::spawn([&] {
-    for (; !stop; gort::yield()) ++turns;
+    while (!stop) {
+      ++turns;
+      gort::yield();
+    }
   });
   for (int i = 0; i < 500; ++i) {
     const int before = turns;
