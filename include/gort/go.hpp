@@ -202,7 +202,7 @@ template <>
 struct task_state<void> final : task_base {};
 
 template <class R, class Fn>
-task<R> spawn_on(task_state<R>* st, const go_options& o, Fn fn);
+task<R> spawn_on(std::unique_ptr<task_state<R>> own, const go_options& o, Fn fn);
 
 }  // namespace detail
 
@@ -225,7 +225,8 @@ class [[nodiscard]] task {
 
   bool joinable() const noexcept { return st_ != nullptr; }
 
-  // join waits for the result. Rethrows the goroutine's exception; panics again with both tracebacks if it panicked.
+  // join waits for the result. Rethrows the goroutine's exception; panics again with both tracebacks if it panicked, and
+  // if it ended by goexit and so has no R to give. (A task<void> that ended by goexit has just ended.)
   R join() {
     need();
     struct guard {
@@ -235,7 +236,10 @@ class [[nodiscard]] task {
     st_->wait();
     st_ = nullptr;
     own.p->rethrow();
-    if constexpr (!std::is_void_v<R>) return *std::move(own.p->value);
+    if constexpr (!std::is_void_v<R>) {
+      if (!own.p->value) panic("gort: join of a task that ended by goexit: there is no result");
+      return *std::move(own.p->value);
+    }
   }
 
   // done is closed when the goroutine has ended; for select.
@@ -252,7 +256,7 @@ class [[nodiscard]] task {
 
  private:
   template <class R2, class Fn>
-  friend task<R2> detail::spawn_on(detail::task_state<R2>*, const go_options&, Fn);
+  friend task<R2> detail::spawn_on(std::unique_ptr<detail::task_state<R2>>, const go_options&, Fn);
   explicit task(detail::task_state<R>* st) noexcept : st_(st) {}
   void need() const {
     if (st_ == nullptr) panic("gort: join or done of a task that was joined, moved from or detached");
@@ -276,9 +280,11 @@ struct must_use<task<T>> : std::true_type {};
 template <class T>
 struct gc_transparent<task<T>> : std::true_type {};
 
+// The task is made last: if moving fn throws there is no goroutine that ~task could wait for.
 template <class R, class Fn>
-[[gnu::always_inline]] inline task<R> spawn_on(task_state<R>* st, const go_options& o, Fn fn) {
-  task<R> t(st);
+[[gnu::always_inline]] inline task<R> spawn_on(std::unique_ptr<task_state<R>> own, const go_options& o,
+                                               Fn fn) {
+  task_state<R>* st = own.get();
   launch(o, [st, fn = std::move(fn)]() mutable {
     struct both {
       task_state<R>* st;
@@ -295,7 +301,7 @@ template <class R, class Fn>
         },
         &b);
   });
-  return t;
+  return task<R>(own.release());
 }
 
 template <class F, class... A>
@@ -310,7 +316,7 @@ requires(!detail::opts_like<F> && !std::derived_from<std::remove_cvref_t<F>, con
   detail::check_start<F, A...>();
   if constexpr (std::invocable<std::decay_t<F>, detail::captured<A>...>) {
     using R = detail::spawn_result<F, detail::captured<A>...>;
-    return detail::spawn_on(new detail::task_state<R>, detail::no_options,
+    return detail::spawn_on(std::make_unique<detail::task_state<R>>(), detail::no_options,
                             detail::pack(std::forward<F>(f), std::forward<A>(a)...));
   }
 }
@@ -319,7 +325,7 @@ template <class F, class... A>
   detail::check_start<F, A...>();
   if constexpr (std::invocable<std::decay_t<F>, detail::captured<A>...>) {
     using R = detail::spawn_result<F, detail::captured<A>...>;
-    return detail::spawn_on(new detail::task_state<R>, o,
+    return detail::spawn_on(std::make_unique<detail::task_state<R>>(), o,
                             detail::pack(std::forward<F>(f), std::forward<A>(a)...));
   }
 }
@@ -333,7 +339,7 @@ template <class F, class... A>
     st->ctx.emplace(with_cancel(c));
     context child = *st->ctx;
     auto fn = detail::pack(std::forward<F>(f), std::move(child), std::forward<A>(a)...);
-    return detail::spawn_on(st.release(), detail::no_options, std::move(fn));
+    return detail::spawn_on(std::move(st), detail::no_options, std::move(fn));
   }
 }
 
@@ -369,15 +375,16 @@ GORT_API void yield() noexcept;
 
 enum class signal_policy : unsigned char {
   standard,  // Go's: crash reports, SIGQUIT dumps, stack overflow reports
-  minimal,   // stack overflow reports only
+  minimal,  // reports of faults only (stack overflow, bad address, trap); SIGQUIT and SIGABRT stay the process's
   none,
 };
 
+// What is left at its default: the first run takes it from configure, a later one leaves it as it was (signals: standard).
 struct run_options {
   int max_procs = 0;      // goroutines running at once; 0: GOMAXPROCS, else CPUs and cgroup limit
   std::size_t stack = 0;  // default stack of goroutines but the main one (8 MiB), bytes; 0: 256 KiB
   signal_policy signals = signal_policy::standard;
-  std::string_view godebug = {};  // settings as in GODEBUG; win over the environment
+  std::string_view godebug = {};  // as in GODEBUG, and wins over it; sim, chaos, stackguard: first use only
 };
 
 namespace detail {
@@ -439,6 +446,7 @@ std::invoke_result_t<F> block_on(F&& f) {
     auto body = [&] { r.emplace(std::forward<F>(f)()); };
     using body_type = decltype(body);
     detail::call_on_goroutine([](void* p) { (*static_cast<body_type*>(p))(); }, &body);
+    if (!r) panic("gort: block_on: the function ended by goexit: there is no result");
     return *std::move(r);
   }
 }
@@ -455,13 +463,15 @@ std::invoke_result_t<F> blocking(F&& f) {
 }
 
 namespace detail {
-GORT_API void* local_find(const void* key) noexcept;
-GORT_API void local_add(const void* key, void* value, void (*destroy)(void*));
+GORT_API std::uint64_t local_new_key(std::uint64_t& word) noexcept;
+GORT_API void* local_find(std::uint64_t key) noexcept;
+GORT_API void local_add(std::uint64_t key, void* value, void (*destroy)(void*));
 }  // namespace detail
 
 // local<T> is a goroutine-local variable: each goroutine has its own T, made on first use and destroyed when the goroutine
 // ends (any order among several). It starts as a copy of init; as T() without one, and always if T cannot be copied. On a
-// foreign thread: one per thread while it is attached.
+// foreign thread: one per thread while it is attached. Meant for static storage; the values of a local that dies early
+// stay with their goroutines until those end.
 template <class T>
 class local {
  public:
@@ -475,16 +485,21 @@ class local {
 
  private:
   T& get() {
-    if (void* p = detail::local_find(this)) return *static_cast<T*>(p);
+    std::uint64_t key = __atomic_load_n(&key_, __ATOMIC_RELAXED);
+    if (key == 0) key = detail::local_new_key(key_);
+    if (void* p = detail::local_find(key)) return *static_cast<T*>(p);
     std::unique_ptr<T> v;
     if constexpr (std::copy_constructible<T>) {
       v = init_ ? std::make_unique<T>(*init_) : std::make_unique<T>();
     } else {
       v = std::make_unique<T>();
     }
-    detail::local_add(this, v.get(), [](void* p) { delete static_cast<T*>(p); });
+    detail::local_add(key, v.get(), [](void* p) { delete static_cast<T*>(p); });
     return *v.release();
   }
+  // Not the address: that of a dead local may come back with another T. Taken from a counter at first use, so that the
+  // constructor stays constexpr.
+  std::uint64_t key_ = 0;  // atomic
   std::optional<T> init_;
 };
 

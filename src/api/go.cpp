@@ -12,6 +12,7 @@
 #include "lang/panic.hpp"
 #include "sched/boot.hpp"
 #include "sched/proc.hpp"
+#include "sched/runtime1.hpp"
 #include "sched/sema.hpp"
 
 namespace gort {
@@ -155,8 +156,10 @@ void task_base::unjoined() {
 
 namespace {
 
+constinit rt::Atomic<std::uint64_t> localKeys{0};  // the last one given out; none is used twice
+
 struct local_slot {
-  const void* key;
+  std::uint64_t key;
   void* value;
   void (*destroy)(void*);
 };
@@ -164,7 +167,14 @@ using slots = std::vector<local_slot>;
 
 }  // namespace
 
-void* local_find(const void* key) noexcept {
+// local_new_key gives a local its key; of several threads at once one wins.
+std::uint64_t local_new_key(std::uint64_t& word) noexcept {
+  std::uint64_t have = 0;
+  const std::uint64_t fresh = localKeys.fetchAdd(1, rt::Order::relaxed) + 1;
+  return atomic(word).compareExchange(have, fresh, rt::Order::relaxed, rt::Order::relaxed) ? fresh : have;
+}
+
+void* local_find(std::uint64_t key) noexcept {
   rt::Entry e;
   const auto* all = static_cast<slots*>(rt::getg()->locals);
   if (all == nullptr) return nullptr;
@@ -174,7 +184,7 @@ void* local_find(const void* key) noexcept {
   return nullptr;
 }
 
-void local_add(const void* key, void* value, void (*destroy)(void*)) {
+void local_add(std::uint64_t key, void* value, void (*destroy)(void*)) {
   rt::Entry e;
   rt::G* gp = rt::getg();
   if (gp->locals == nullptr) gp->locals = new slots;
@@ -197,7 +207,9 @@ rt::RunConfig configOf(const run_options& o) {
   rt::RunConfig c;
   c.maxProcs = o.max_procs;
   c.stack = o.stack;
-  c.signals = o.signals != signal_policy::none;
+  c.signals = o.signals == signal_policy::standard  ? rt::CrashSignals::all
+              : o.signals == signal_policy::minimal ? rt::CrashSignals::faults
+                                                    : rt::CrashSignals::none;
   c.godebug = o.godebug.data();
   c.godebugLen = o.godebug.size();
   return c;
@@ -227,6 +239,12 @@ int run_main(const run_options& o, void (*fn)(void*), void* arg, int* code) {
   rt::G* gp = rt::getg();
   if (gp != nullptr && !gp->foreign) panic("gort::run called inside gort::run");
   panic_init();
+  if (const char* name = rt::debugVarOfTheBoot(o.godebug.data(), o.godebug.size());
+      name != nullptr && rt::isBooted()) {
+    const std::string text =
+        "gort::run: " + std::string(name) + " can only be set before the first use of Gort";
+    panic(std::string_view(text));
+  }
   call c{fn, arg};
   if (!rt::runMain(configOf(o), runAtRoot, &c, code)) {
     panic("gort::run is already running on another thread");

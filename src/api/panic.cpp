@@ -275,7 +275,7 @@ void call_hook(rt::Panic* p, void (*fn)(void*), void* arg, rt::FrameCall* c) {
 [[noreturn]] void raise_nil(location where) {
   rt::Panic p;
   p.nil = true;
-  if (rt::debug.panicnil == 0) {
+  if (rt::loadRelaxed(&rt::debug.panicnil) == 0) {
     p.text = kNilText.data();
     p.textLen = kNilText.size();
     p.runtimeError = true;

@@ -92,8 +92,20 @@ void boot() {
   if (config.stack != 0) stackSetDefault(config.stack);
   siminit();
   if (gort_api_boot != nullptr) gort_api_boot();
-  initsig(config.signals && runMode);
+  initsig(runMode ? config.signals : CrashSignals::none);
   schedinit();
+}
+
+// withConfigured fills in what run was not told with what configure was.
+RunConfig withConfigured(RunConfig c) {
+  if (c.maxProcs == 0) c.maxProcs = config.maxProcs;
+  if (c.stack == 0) c.stack = config.stack;
+  if (c.signals == CrashSignals::all) c.signals = config.signals;
+  if (c.godebugLen == 0) {
+    c.godebug = config.godebug;
+    c.godebugLen = config.godebugLen;
+  }
+  return c;
 }
 
 bool winBoot() {
@@ -127,7 +139,8 @@ struct MainStart {
   void (*fn)(void*);
   void* arg;
   const int* code;
-  int32 procs;  // wanted, 0: as it is
+  int32 procs;        // wanted, 0: as it is
+  std::size_t stack;  // default of goroutines wanted, 0: as it is
 };
 
 // askM0ToLeave makes m0 return from run. Requires: world stopped.
@@ -200,6 +213,11 @@ void awaitLastMain() {
 void mainGoroutine(void* p) {
   const MainStart s = *static_cast<MainStart*>(p);
   setGomaxprocs(s.procs);
+  if (s.stack != 0) {  // as debug::set_max_stack does it: the lists of free goroutines go by the default size
+    stopTheWorld("run_options.stack");
+    stackSetDefault(s.stack);
+    startTheWorld();
+  }
   s.fn(s.arg);
   mainEnd(s.code);
 }
@@ -230,8 +248,9 @@ bool runMain(const RunConfig& c, void (*fn)(void*), void* arg, const int* code) 
   awaitLastMain();
   noteclear(m0left);
   runMode = true;
-  if (winBoot()) {
-    config = c;
+  const bool again = !winBoot();
+  if (!again) {
+    config = withConfigured(c);
     boot();
     bootDone();
   } else {
@@ -241,9 +260,10 @@ bool runMain(const RunConfig& c, void (*fn)(void*), void* arg, const int* code) 
     setg(&g0);
     bindThread(&m0);
     initsig(c.signals);
+    parseMoreDebugVars(c.godebug, c.godebugLen);
     takeP();
   }
-  MainStart start{fn, arg, code, c.maxProcs};
+  MainStart start{fn, arg, code, c.maxProcs, again ? c.stack : 0};
   NewprocOptions o;
   o.stack = kMainStack;
   o.startpc = reinterpret_cast<uintptr>(fn);

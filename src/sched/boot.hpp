@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Start and end of the runtime.       (Go: rt0, schedinit, main in proc.go)
 #pragma once
-#include "base/types.hpp"
+#include "sched/signal_unix.hpp"
 
 namespace gort::rt {
 
 struct RunConfig {
-  int32 maxProcs = 0;        // 0: GOMAXPROCS or the machine's
-  std::size_t stack = 0;     // default stack of goroutines, bytes; 0: 256 KiB
-  bool signals = true;       // crash handlers (run only)
-  const char* godebug = "";  // more GODEBUG settings; win over the environment
+  int32 maxProcs = 0;                        // 0: GOMAXPROCS or the machine's
+  std::size_t stack = 0;                     // default stack of goroutines, bytes; 0: 256 KiB
+  CrashSignals signals = CrashSignals::all;  // crash handlers (run only)
+  const char* godebug = "";                  // more GODEBUG settings; win over the environment
   std::size_t godebugLen = 0;
 };
 

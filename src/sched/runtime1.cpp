@@ -103,18 +103,20 @@ void setOne(Span key, Span value) {
   for (const IntVar& v : kVars) {
     if (!key.is(v.name)) continue;
     if (!number || n > 0x7fffffff) return warn("GODEBUG", key, value, "want a small decimal number");
-    *v.value = static_cast<int32>(n);
+    storeRelaxed(v.value, static_cast<int32>(n));
   }
 }
 
-void parseList(const char* s, std::size_t len) {
+// forEachSetting calls f(key, value) for each key=value of a list with commas.
+template <class F>
+void forEachSetting(const char* s, std::size_t len, F f) {
   std::size_t i = 0;
   while (i < len) {
     std::size_t end = i;
     while (end < len && s[end] != ',') ++end;
     std::size_t eq = i;
     while (eq < end && s[eq] != '=') ++eq;
-    if (eq < end) setOne({s + i, eq - i}, {s + eq + 1, end - eq - 1});
+    if (eq < end) f(Span{s + i, eq - i}, Span{s + eq + 1, end - eq - 1});
     i = end + 1;
   }
 }
@@ -147,8 +149,21 @@ bool tracebackWord(Span level, uint32* out) {
 }  // namespace
 
 void parseDebugVars(const char* extra, std::size_t extraLen) {
-  if (const char* env = os::getenv("GODEBUG"); env != nullptr) parseList(env, length(env));
-  parseList(extra, extraLen);
+  if (const char* env = os::getenv("GODEBUG"); env != nullptr) forEachSetting(env, length(env), setOne);
+  forEachSetting(extra, extraLen, setOne);
+}
+
+void parseMoreDebugVars(const char* extra, std::size_t extraLen) { forEachSetting(extra, extraLen, setOne); }
+
+const char* debugVarOfTheBoot(const char* extra, std::size_t extraLen) {
+  constexpr const char* kNames[] = {"sim", "chaos", "stackguard"};
+  const char* found = nullptr;
+  forEachSetting(extra, extraLen, [&](Span key, Span) {
+    for (const char* name : kNames) {
+      if (key.is(name)) found = name;
+    }
+  });
+  return found;
 }
 
 void parseTraceback() {

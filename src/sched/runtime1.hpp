@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The environment variables GODEBUG, GOMAXPROCS and GOTRACEBACK, parsed once at start.     (Go: runtime1.go)
+// A later run may bring more settings; the numbers are read relaxed by whoever runs meanwhile.
 #pragma once
 #include "base/types.hpp"
 
@@ -22,6 +23,10 @@ extern DebugVars debug;
 // parseDebugVars reads GODEBUG, then `extra` (run_options.godebug; wins). Unknown names are ignored, as Go does; a value
 // that is not a number is reported on stderr and ignored.
 void parseDebugVars(const char* extra, std::size_t extraLen);
+// parseMoreDebugVars reads the settings of a second run.   Requires: debugVarOfTheBoot(extra, extraLen) == nullptr.
+void parseMoreDebugVars(const char* extra, std::size_t extraLen);
+// debugVarOfTheBoot finds a setting that only the boot can act on; nullptr: there is none.
+const char* debugVarOfTheBoot(const char* extra, std::size_t extraLen);
 void parseTraceback();                      // GOTRACEBACK
 int32 gotraceback(bool* all, bool* crash);  // level for this moment; crash: raise SIGABRT at the end
 bool setTraceback(const char* level,

@@ -43,29 +43,30 @@ constexpr bool kSanitized = false;
 struct SigTabEntry {
   int sig;
   const char* name;
-  bool fault;  // ends by the signal itself; else exit status 2
+  bool fault;         // ends by the signal itself; else exit status 2
+  CrashSignals from;  // the least policy that takes it
 };
 constexpr SigTabEntry kSigTable[] = {
-    {SIGSEGV, "SIGSEGV: segmentation violation", true},
-    {SIGBUS, "SIGBUS: bus error", true},
-    {SIGFPE, "SIGFPE: floating-point exception", true},
-    {SIGILL, "SIGILL: illegal instruction", true},
-    {SIGABRT, "SIGABRT: abort", true},
-    {SIGQUIT, "SIGQUIT: quit", false},
+    {SIGSEGV, "SIGSEGV: segmentation violation", true, CrashSignals::faults},
+    {SIGBUS, "SIGBUS: bus error", true, CrashSignals::faults},
+    {SIGFPE, "SIGFPE: floating-point exception", true, CrashSignals::faults},
+    {SIGILL, "SIGILL: illegal instruction", true, CrashSignals::faults},
+    {SIGABRT, "SIGABRT: abort", true, CrashSignals::all},
+    {SIGQUIT, "SIGQUIT: quit", false, CrashSignals::all},
 };
 constexpr unsigned kSignals = sizeof kSigTable / sizeof kSigTable[0];
 
 constinit struct sigaction fwdSig[kSignals] {};  // dispositions before ours; by initsig, read by handlers
-constinit bool installed = false;
+constinit CrashSignals installed = CrashSignals::none;
 constinit sigset_t bootMask{};  // of the thread that booted; by initsig
 
 // minitSignalMask lets signals in again: threads are made with all of them blocked. Under run() an M has the
 // mask of the thread that called it; in a library the host's signals stay away from our threads. A blocked
 // fault kills without a word.
 void minitSignalMask() {
-  if (installed) os::setSignalMask(&bootMask);
+  if (installed != CrashSignals::none) os::setSignalMask(&bootMask);
   for (const SigTabEntry& e : kSigTable) {
-    if (e.fault || installed) os::unblockSignal(e.sig);
+    if (e.fault || e.from <= installed) os::unblockSignal(e.sig);
   }
 }
 
@@ -150,20 +151,19 @@ void sighandler(int sig, siginfo_t* info, void* uctx) {
 
 }  // namespace
 
-void initsig(bool runMode) {
-  if (runMode == installed) return;
-  installed = runMode;
-  if (runMode) {
+void initsig(CrashSignals which) {
+  if (which == installed) return;
+  if (installed == CrashSignals::none) {
     os::blockAllSignals(&bootMask);
     os::setSignalMask(&bootMask);
   }
   for (unsigned i = 0; i < kSignals; ++i) {
-    if (runMode) {
-      os::setHandler(kSigTable[i].sig, sighandler, &fwdSig[i]);
-    } else {
-      os::restoreAction(kSigTable[i].sig, &fwdSig[i]);
-    }
+    const SigTabEntry& e = kSigTable[i];
+    const bool had = e.from <= installed, want = e.from <= which;
+    if (want && !had) os::setHandler(e.sig, sighandler, &fwdSig[i]);
+    if (had && !want) os::restoreAction(e.sig, &fwdSig[i]);
   }
+  installed = which;
 }
 
 void minitSignals(M* mp) {

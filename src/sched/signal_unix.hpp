@@ -8,9 +8,15 @@
 
 namespace gort::rt {
 
-// initsig installs the handlers (runMode) or gives back those it took. Runs on: the booting thread, any
-// number of times.
-void initsig(bool runMode);
+enum class CrashSignals : uint8 {
+  none,
+  faults,  // those that an instruction raises
+  all,     // and SIGABRT, SIGQUIT
+};
+
+// initsig installs the handlers of the signals it is told and gives back those it took before and no longer wants.
+// Runs on: the booting thread, any number of times.
+void initsig(CrashSignals which);
 // minitSignals gives the calling thread, which is mp's, an alternate signal stack and its signal mask.
 void minitSignals(M* mp);
 // unminitSignals takes it away again, before the thread ends.

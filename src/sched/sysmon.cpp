@@ -71,7 +71,8 @@ bool deepSleep() {
   unlock(sched.lock);
   int64 ns = dirty ? kScavengeNs / 10 : kIdleWakeNs;
   if (look != 0 && look < ns) ns = look;
-  if (debug.schedtrace > 0 && ns > int64{debug.schedtrace} * 1000000) ns = int64{debug.schedtrace} * 1000000;
+  const int64 traceNs = int64{loadRelaxed(&debug.schedtrace)} * 1000000;
+  if (traceNs > 0 && ns > traceNs) ns = traceNs;
   const bool woken = notetsleep(sched.sysmonnote, ns);
   lock(sched.lock);
   sched.sysmonwait.store(false);
@@ -109,9 +110,10 @@ void sysmonLoop() {
       lastScavenge = now;
       scavengeStacks();
     }
-    if (debug.schedtrace > 0 && lastTrace + int64{debug.schedtrace} * 1000000 <= now) {
+    const int64 traceNs = int64{loadRelaxed(&debug.schedtrace)} * 1000000;
+    if (traceNs > 0 && lastTrace + traceNs <= now) {
       lastTrace = now;
-      schedtrace(debug.scheddetail > 0);
+      schedtrace(loadRelaxed(&debug.scheddetail) > 0);
     }
   }
 }
