@@ -31,6 +31,25 @@ struct Node {
 static_assert(sizeof(gort::chan<int>) == sizeof(void*) && sizeof(gort::error) == sizeof(void*));
 static_assert(sizeof(gort::context) == sizeof(void*));
 
+// Sizes are part of the ABI: one that changes is a new inline namespace (docs/api.md section 11).
+constexpr std::size_t kWord = sizeof(void*);
+static_assert(sizeof(gort::recv_chan<MoveOnly>) == kWord && sizeof(gort::send_chan<MoveOnly>) == kWord);
+static_assert(sizeof(gort::close_guard<int>) == kWord && sizeof(gort::scoped_context) == kWord);
+static_assert(sizeof(gort::task<int>) == kWord && sizeof(gort::task<void>) == kWord);
+static_assert(sizeof(gort::timer) == 4 * kWord && sizeof(gort::ticker) == 4 * kWord);
+static_assert(sizeof(gort::after_guard) == kWord);
+static_assert(sizeof(gort::mutex) == 8 && sizeof(gort::rw_mutex) == 8 && sizeof(gort::wait_group) == 16);
+static_assert(sizeof(gort::cond) == 4 && sizeof(gort::once) == 12 && sizeof(gort::semaphore) == 16);
+static_assert(sizeof(gort::pool<int>) == 24 && sizeof(gort::errgroup) == 120);
+static_assert(sizeof(gort::select_case) == 152 && sizeof(gort::timeout_case) == 152 &&
+              sizeof(gort::default_case) == 152 && sizeof(gort::selected) == 16);
+static_assert(sizeof(gort::recv_case<int>) == 160 && sizeof(gort::send_case<int>) == 160);
+static_assert(sizeof(gort::local<int>) == 16);
+static_assert(sizeof(gort::go_options) == 48 && sizeof(gort::run_options) == 40 &&
+              sizeof(gort::location) == 24);
+
+static_assert(GORT_HAS_GC == 0 && GORT_HAS_GO_SURFACE == 0 && GORT_HAS_IO_URING == 0);
+
 static_assert(gort::receivable<gort::chan<MoveOnly>> && gort::sendable<gort::chan<MoveOnly>>);
 static_assert(gort::receivable<gort::recv_chan<MoveOnly>> && !gort::sendable<gort::recv_chan<MoveOnly>>);
 static_assert(!gort::receivable<gort::send_chan<MoveOnly>> && gort::sendable<gort::send_chan<MoveOnly>>);
