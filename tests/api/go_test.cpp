@@ -244,7 +244,8 @@ GO_TEST(Go, AClosureOfAnySizeArrivesWhole) {
     for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<unsigned char>(i * 7);
     auto t = gort::spawn([bytes] {
       std::size_t good = 0;
-      for (std::size_t i = 0; i < bytes.size(); ++i) good += bytes[i] == static_cast<unsigned char>(i * 7) ? 1 : 0;
+      for (std::size_t i = 0; i < bytes.size(); ++i)
+        good += bytes[i] == static_cast<unsigned char>(i * 7) ? 1 : 0;
       return good;
     });
     EXPECT_EQ(t.join(), bytes.size());
@@ -308,7 +309,9 @@ GO_TEST(Go, AClosureWhoseMoveThrowsStartsNothingAndLosesNothing) {
   throwsAtEachMove<9>([](auto b) { gort::spawn(std::move(b)).join(); });
   throwsAtEachMove<2001>([](auto b) { gort::spawn(std::move(b)).join(); });
   throwsAtEachMove<10>([](auto b) {
-    gort::spawn(gort::background(), [](const gort::context&, auto f) { f(); }, std::move(b)).join();
+    gort::spawn(
+        gort::background(), [](const gort::context&, auto f) { f(); }, std::move(b))
+        .join();
   });
 }
 

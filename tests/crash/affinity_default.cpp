@@ -14,7 +14,6 @@ int main() {
   while (cpu < CPU_SETSIZE && !CPU_ISSET(cpu, &all)) ++cpu;
   CPU_SET(cpu, &one);
   if (sched_setaffinity(0, sizeof one, &one) != 0) return 4;
-  return gort::run([] {
-    std::printf("max_procs %d num_cpu %d\n", gort::runtime::max_procs(), gort::runtime::num_cpu());
-  });
+  return gort::run(
+      [] { std::printf("max_procs %d num_cpu %d\n", gort::runtime::max_procs(), gort::runtime::num_cpu()); });
 }

@@ -150,7 +150,8 @@ int main() {
     const char* channel = seen([] { (void)gort::make_chan<int>(); });
     const char* task = seen([] { gort::spawn([] {}).join(); });
     const char* closure = seen([] { gort::go([room = std::array<char, 2000>{}] { (void)room; }); });
-    std::printf("the counter sees a channel: %s, a task: %s, a closure of 2000 bytes: %s\n", channel, task, closure);
+    std::printf("the counter sees a channel: %s, a task: %s, a closure of 2000 bytes: %s\n", channel, task,
+                closure);
     channels();
     locks();
     rest();
