@@ -285,18 +285,23 @@ template <class R, class Fn>
 [[gnu::always_inline]] inline task<R> spawn_on(std::unique_ptr<task_state<R>> own, const go_options& o,
                                                Fn fn) {
   task_state<R>* st = own.get();
-  launch(o, [st, fn = std::move(fn)]() mutable {
+  launch(o, [st, fn = std::optional<Fn>(std::move(fn))]() mutable {
     struct both {
       task_state<R>* st;
-      Fn* fn;
+      std::optional<Fn>* fn;
     } b{st, &fn};
     st->run(
         [](task_base*, void* p) {
           auto* x = static_cast<both*>(p);
+          // fn ends before the task does: what it captured may point into the scope that joins.
+          struct ending {
+            std::optional<Fn>* fn;
+            ~ending() { fn->reset(); }
+          } end{x->fn};
           if constexpr (std::is_void_v<R>) {
-            (*x->fn)();
+            (**x->fn)();
           } else {
-            x->st->value.emplace((*x->fn)());
+            x->st->value.emplace((**x->fn)());
           }
         },
         &b);

@@ -213,11 +213,10 @@ class wait_group {
     if constexpr (std::invocable<std::decay_t<F>, detail::captured<A>...>) {
       add(1);
       pending p{this};
-      ::gort::go(detail::no_options,
-                 [p = std::move(p), f = detail::pack(std::forward<F>(f), std::forward<A>(a)...)]() mutable {
-                   pending last = std::move(p);
-                   f();
-                 });
+      ::gort::go(
+          detail::no_options,
+          // p first, so that it goes last: what f captured may point into the scope that waits.
+          [p = std::move(p), f = detail::pack(std::forward<F>(f), std::forward<A>(a)...)]() mutable { f(); });
     }
   }
 
@@ -641,10 +640,10 @@ class GORT_API errgroup {
   template <class F>
   void start(F f) {
     member m{this};
-    ::gort::go(go_options{}, [m = std::move(m), f = std::move(f)]() mutable {
-      member in = std::move(m);
-      in->run([](void* p, const context& c) { return call(*static_cast<F*>(p), c); }, &f);
-    });
+    ::gort::go(go_options{},
+               [m = std::move(m), f = std::move(f)]() mutable {  // m goes last, as in wait_group::go
+                 m->run([](void* p, const context& c) { return call(*static_cast<F*>(p), c); }, &f);
+               });
   }
   bool enter(bool may_wait);
   void leave() noexcept;

@@ -143,6 +143,41 @@ GO_TEST(Task, ADetachedOneGoesOnAndItsFailureIsItsOwn) {
   EXPECT_EQ(end.recv(), 5);
 }
 
+GO_TEST(Task, WhatItsFunctionHeldIsGoneWhenJoinReturns) {
+  struct SlowToGo {
+    std::atomic<int>* left;
+    explicit SlowToGo(std::atomic<int>* p) : left(p) {}
+    SlowToGo(SlowToGo&& o) noexcept : left(std::exchange(o.left, nullptr)) {}
+    ~SlowToGo() {
+      if (left == nullptr) return;
+      gort::sleep(2ms);
+      ++*left;
+    }
+  };
+  std::atomic<int> left{0};
+  gort::spawn([s = SlowToGo(&left)] { (void)s; }).join();
+  EXPECT_EQ(left, 1);
+  EXPECT_THROW(gort::spawn([s = SlowToGo(&left)] { throw 1; }).join(), int);
+  EXPECT_EQ(left, 2);
+  gort::spawn([s = SlowToGo(&left)] { gort::goexit(); }).join();
+  EXPECT_EQ(left, 3);
+  EXPECT_NE(panicOf([&] { gort::spawn([s = SlowToGo(&left)] { gort::panic("x"); }).join(); }), "");
+  EXPECT_EQ(left, 4);
+  {
+    auto t = gort::spawn([s = SlowToGo(&left)] { return 1; });
+  }
+  EXPECT_EQ(left, 5);
+  {
+    gort::wait_group wg;
+    wg.go([s = SlowToGo(&left)] { (void)s; });
+  }
+  EXPECT_EQ(left, 6);
+  gort::errgroup group{gort::background()};
+  group.go([s = SlowToGo(&left)] { (void)s; });
+  EXPECT_FALSE(group.wait());
+  EXPECT_EQ(left, 7);
+}
+
 // ---- done and cancel
 
 GO_TEST(Task, DoneIsClosedByTheEndAskedBeforeOrAfter) {
@@ -266,7 +301,7 @@ GO_TEST(Go, AnOveralignedClosureIsAligned) {
 // The n-th move of a Brittle throws.
 template <std::size_t bytes>
 struct Brittle {
-  static inline int movesLeft = 0, alive = 0, ran = 0;
+  static inline std::atomic<int> movesLeft = 0, alive = 0, ran = 0;
   Brittle() { ++alive; }
   Brittle(Brittle&&) {  // NOLINT(performance-noexcept-move-constructor): that it throws is the point
     if (movesLeft-- == 0) throw std::runtime_error("move");
