@@ -7,6 +7,8 @@
 #include <gort/defer.hpp>
 #include <gort/error.hpp>
 #include <gort/go.hpp>
+#include <gort/io.hpp>
+#include <gort/net.hpp>
 #include <gort/runtime.hpp>
 #include <gort/select.hpp>
 #include <gort/sim.hpp>

@@ -34,6 +34,8 @@ const char* errc_text(int value) {
       return "no route to host";
     case errc::bad_address:
       return "bad address";
+    case errc::io_timeout:
+      return "i/o timeout";
   }
   return "error";
 }
@@ -48,6 +50,7 @@ class Category final : public std::error_category {
       case errc::canceled:
         return std::errc::operation_canceled;
       case errc::deadline_exceeded:
+      case errc::io_timeout:
         return std::errc::timed_out;
       case errc::no_route:
         return std::errc::host_unreachable;
@@ -127,10 +130,20 @@ bool first(const error_rep* p, const V& visit) {
   return false;
 }
 
+// The system's texts begin with a capital; in a chain of words they read as Go's do.
+void lower_system_text(const error_rep& p, std::string& out) {
+  if (p.code.category() != std::system_category() && p.code.category() != std::generic_category()) return;
+  const std::size_t n = p.code.message().size();
+  if (n == 0 || n > out.size()) return;
+  char& c = out[out.size() - n];
+  if (c >= 'A' && c <= 'Z' && (n == 1 || out[out.size() - n + 1] > 'Z')) c = static_cast<char>(c - 'A' + 'a');
+}
+
 void append_message(const error_rep& p, std::string& out) {
   switch (p.kind) {
     case Kind::code:
       out += p.code.message();
+      lower_system_text(p, out);
       break;
     case Kind::text:
       out += p.text;

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The waiting half of the netpoller: one epoll set with an eventfd in it.         (Go: netpoll_epoll.go)
+// Every file is registered once, for both directions, edge-triggered. An event carries the address of its PollDesc and
+// the low bits of its seq: an event that was on its way when the file was closed is recognised (2^23 files later it might
+// not be; it then costs its new owner one attempt more).
 // Break protocol: netpollBreak wins netpollWakeSig 0 -> 1 and writes the eventfd; the poller that reads it sets the word
 // back to 0 after draining. A break between two polls is kept by the eventfd's counter: no wake-up is lost. A netpoll(0)
 // leaves the event alone: it belongs to the one that waits.
+#include "arch/sanitizer_fiber.hpp"
 #include "base/check.hpp"
 #include "os/epoll_raw.hpp"
 #include "os/os_linux.hpp"
@@ -12,6 +16,22 @@
 namespace gort::rt {
 
 namespace {
+
+constexpr unsigned kSeqBits = 23;  // addresses have 47 bits, 6 of them zero
+constexpr int kEvents = 128;
+static_assert(alignof(PollDesc) == 64);
+
+uint64 tag(const PollDesc* pd) {
+  return reinterpret_cast<uintptr>(pd) >> 6 << kSeqBits |
+         (pd->seq.load(Order::relaxed) & ((1u << kSeqBits) - 1));
+}
+PollDesc* untag(uint64 data) {
+  auto* pd = reinterpret_cast<PollDesc*>(data >> kSeqBits << 6);
+  return tag(pd) == data ? pd : nullptr;
+}
+
+// The kernel orders an event after the registration of its file; TSan sees this word instead.
+constinit Atomic<uint32> registered{0};
 
 constinit int epfd = -1, eventfd = -1;
 constinit Atomic<uint32> netpollWakeSig{0};
@@ -28,8 +48,18 @@ void netpollinit() {
 }
 
 bool netpollinited() { return epfd >= 0; }
-bool netpollAnyWaiters() { return false; }
 bool netpollBroken() { return netpollWakeSig.load(Order::acquire) != 0; }
+
+int netpollopen(int fd, PollDesc* pd) {
+  if (GORT_TSAN) registered.fetchAdd(1, Order::acqRel);
+  os::EpollEvent ev{os::kEpollIn | os::kEpollOut | os::kEpollRdHup | os::kEpollEt, tag(pd)};
+  return os::epollCtl(epfd, os::kEpollCtlAdd, fd, &ev);
+}
+
+void netpollclose(int fd) {
+  os::EpollEvent ev{0, 0};
+  os::epollCtl(epfd, os::kEpollCtlDel, fd, &ev);
+}
 
 void netpollBreak() {
   uint32 idle = 0;
@@ -40,14 +70,24 @@ void netpollBreak() {
 
 GQueue netpoll(int64 delay) {
   GQueue ready;
-  os::EpollEvent events[16];
-  const int n = os::epollWaitNs(epfd, events, 16, delay);
+  os::EpollEvent events[kEvents];
+  const int n = os::epollWaitNs(epfd, events, kEvents, delay);
+  if (GORT_TSAN) (void)registered.load(Order::acquire);
   for (int i = 0; i < n; ++i) {
-    if (events[i].data == 0 && delay != 0) {
+    const os::EpollEvent& ev = events[i];
+    if (ev.data == 0) {
+      if (delay == 0) continue;
       uint64 count;
       os::read(eventfd, &count, sizeof count);
       netpollWakeSig.store(0, Order::release);
+      continue;
     }
+    PollDesc* pd = untag(ev.data);
+    if (pd == nullptr) continue;
+    const bool r = (ev.events & (os::kEpollIn | os::kEpollRdHup | os::kEpollHup | os::kEpollErr)) != 0;
+    const bool w = (ev.events & (os::kEpollOut | os::kEpollHup | os::kEpollErr)) != 0;
+    if (r) netpollready(ready, pd, PollMode::read);
+    if (w) netpollready(ready, pd, PollMode::write);
   }
   return ready;
 }

@@ -868,9 +868,27 @@ bool sleepInNetpoll(M* mp, int64 pollUntil, G** out) {
   return true;
 }
 
+// pollNow looks for I/O without waiting, unless somebody waits in netpoll and will see it.   Requires: a P.
+GORT_COLD G* pollNow() {
+  if (sched.lastpoll.load(Order::relaxed) == 0) return nullptr;
+  GQueue ready = netpoll(0);
+  if (ready.empty()) return nullptr;
+  G* gp = ready.pop();
+  injectglist(ready);
+  casgstatus(gp, GStatus::Gwaiting, GStatus::Grunnable);
+  return gp;
+}
+
 // simIdle is findRunnable's end under sim: no waiting, time jumps. False: deadlock.
 bool simIdle() {
+  if (netpollAnyWaiters()) {  // the outside world goes on in its own time
+    if (GQueue ready = netpoll(0); !ready.empty()) return injectglist(ready), true;
+  }
   if (simAdvance()) return true;
+  if (netpollAnyWaiters()) {
+    GQueue ready = netpoll(-1);
+    return injectglist(ready), true;
+  }
   lock(sched.lock);
   const bool global = sched.runqsize.load(Order::relaxed) > 0;
   unlock(sched.lock);
@@ -932,6 +950,9 @@ GORT_SYSTEMSTACK Found findRunnable() {
       G* gp = globrunqget(pp, 0);
       unlock(sched.lock);
       if (gp != nullptr) return {gp, false};
+    }
+    if (GORT_UNLIKELY(netpollAnyWaiters()) && !simMode) {
+      if (G* gp = pollNow(); gp != nullptr) return {gp, false};
     }
     if (GORT_UNLIKELY(simMode)) {
       if (simIdle()) continue;

@@ -20,6 +20,7 @@ namespace {
 constexpr uint32 kMinDelayUs = 20, kMaxDelayUs = 10 * 1000, kAfterSleepUs = 1000;
 constexpr int64 kScavengeNs = int64{250} * 1000 * 1000;
 constexpr int64 kIdleWakeNs = int64{60} * 1000 * 1000 * 1000;
+constexpr int64 kPollNs = int64{10} * 1000 * 1000;
 constexpr int64 kLateTimerNs = int64{1000} * 1000;
 constexpr int32 kScavengeMin = 256, kScavengeMax = 4096;  // some 2 us each
 constexpr int64 kMinLookNs = 1000 * 1000,
@@ -82,6 +83,15 @@ bool deepSleep() {
   return true;
 }
 
+// pollForBusyPs looks for I/O when all Ps have been too busy to do so for 10 ms.
+void pollForBusyPs(int64 now) {
+  int64 last = sched.lastpoll.load(Order::relaxed);
+  if (last == 0 || last + kPollNs >= now || !netpollAnyWaiters()) return;
+  if (!sched.lastpoll.compareExchange(last, now)) return;
+  GQueue ready = netpoll(0);
+  injectglist(ready);
+}
+
 void sysmonLoop() {
   uint32 delay = 0;
   int idle = 0;
@@ -101,6 +111,7 @@ void sysmonLoop() {
     const int64 now = os::nanotime();
     if (!loadRelaxed(&simMode)) {
       setCoarseNow(now);
+      pollForBusyPs(now);
       idle = retake(now) != 0 ? 0 : idle + 1;
       if (timersSleepUntil() < now - kLateTimerNs)
         startm(nullptr, false, false);  // nobody ran it: maybe a hog

@@ -14,11 +14,13 @@ enum class LockRank : uint8 {
   timerUser,  // a public timer: held while its channel is drained and its Timer armed
   hchan,      // several at once: in address order (select)
   context,
+  pollDesc,  // deadlines and closing of one file; held while its timers are armed and its waiters readied
   timers,
   sched,
   allg,
   gFree,
   stackpool,
+  pollCache,  // free poll descriptors
   persistent,
 };
 

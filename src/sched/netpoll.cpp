@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+// Waiting for files: descriptors, deadlines, closing.                                              (Go: netpoll.go)
+//
+// Note [An operation on a file that does not block]
+//   pollReset; try; on EAGAIN pollWait; try again. The kernel reports edges, once for each change, and both directions are
+//   registered once, when the file is opened: no system call for a wait. Whether an edge comes before, between or after
+//   reset and wait, it is seen: before reset, the attempt itself succeeds; later, the word is `ready` and the wait returns.
+//   An edge for a condition that an earlier attempt has already used up costs one attempt more.
+//
+// Note [Stop conditions]
+//   closing, and the deadlines, are words of their own. Who changes one stores it, passes a full fence and then takes the
+//   waiter out of the word (stopWaiter); the waiter announces itself in the word, passes a full fence and then looks at the
+//   conditions (pollWait). base/poll_word.hpp has the proof, tests/model/poll_model.cpp the search.
+//
+// Note [Deadlines without sequence numbers]
+//   A timer that fires late may belong to a deadline that was changed meanwhile. Go numbers the deadlines. Here the timer
+//   looks at the deadline that is valid now and moves it, by CAS, to "passed" if its time has come: a timer that fires too
+//   early does nothing, one for an older deadline may do the newer one's work, which is due. So the timer's function takes
+//   no lock, and timerModify may wait for it under pd->lock. One timer serves both directions while the deadlines are
+//   equal.
+#include "sched/netpoll.hpp"
+
+#include "base/check.hpp"
+#include "mem/persistentalloc.hpp"
+#include "sched/proc.hpp"
+
+namespace gort::rt {
+
+namespace {
+
+constinit Atomic<int32> netpollWaiters{0};
+
+struct {
+  Mutex lock{LockRank::pollCache};
+  PollDesc* free = nullptr;
+} constinit pollcache;
+
+constexpr int64 kPassed = -1;
+
+PollError checkErr(PollDesc* pd, PollMode mode) {
+  if (pd->closing.load(Order::acquire) != 0) return PollError::closing;
+  const Atomic<int64>& d = mode == PollMode::read ? pd->rd : pd->wd;
+  if (d.load(Order::acquire) == kPassed) return PollError::timeout;
+  return PollError::none;
+}
+
+PollWord<PollEnv, G>& wordOf(PollDesc* pd, PollMode mode) {
+  GORT_DCHECK(mode != PollMode::both, "a wait has one direction");
+  return mode == PollMode::read ? pd->rg : pd->wg;
+}
+
+// blockcommit parks gp in the word p unless something has happened.   Runs on: g0.
+bool blockcommit(G* gp, void* p) {
+  if (!static_cast<PollWord<PollEnv, G>*>(p)->commit(gp)) return false;
+  netpollWaiters.fetchAdd(1, Order::relaxed);
+  return true;
+}
+
+// stopWaiter wakes who waits in direction `mode`, so that it sees the condition that was stored before.
+void stopWaiter(PollDesc* pd, PollMode mode) {
+  if (G* gp = wordOf(pd, mode).unblock(false); gp != nullptr) {
+    netpollWaiters.fetchSub(1, Order::relaxed);
+    goready(gp);
+  }
+}
+
+// expire moves the deadline d to "passed" if its time has come.
+bool expire(Atomic<int64>& d, int64 now) {
+  int64 when = d.load(Order::acquire);
+  return when > 0 && when <= now && d.compareExchange(when, kPassed, Order::acqRel);
+}
+
+// deadlineTimer is the function of both timers.   Runs on: g0 of a P.
+void deadlineTimer(void* arg, uint64, int64) {
+  auto* pd = static_cast<PollDesc*>(arg);
+  const int64 now = nanotime();
+  const bool r = expire(pd->rd, now), w = expire(pd->wd, now);
+  fence(Order::seqCst);
+  if (r) stopWaiter(pd, PollMode::read);
+  if (w) stopWaiter(pd, PollMode::write);
+}
+
+bool covers(PollMode a, PollMode b) { return (static_cast<int>(a) & static_cast<int>(b)) != 0; }
+
+// arm sets one timer.   Requires: pd->lock.
+void arm(PollDesc* pd, Timer& t, int64 when) {
+  if (when > 0) {
+    timerModify(t, when, 0);
+  } else if (pd->timersReady) {
+    timerStop(t);
+  }
+}
+
+PollDesc* pollAlloc() {
+  lock(pollcache.lock);
+  PollDesc* pd = pollcache.free;
+  if (pd != nullptr) pollcache.free = pd->link;
+  unlock(pollcache.lock);
+  if (pd == nullptr) pd = new (persistentalloc(sizeof(PollDesc), alignof(PollDesc))) PollDesc;
+  pd->link = nullptr;
+  return pd;
+}
+
+void pollFree(PollDesc* pd) {
+  pd->seq.fetchAdd(1, Order::release);
+  lock(pollcache.lock);
+  pd->link = pollcache.free;
+  pollcache.free = pd;
+  unlock(pollcache.lock);
+}
+
+}  // namespace
+
+bool netpollAnyWaiters() { return netpollWaiters.load(Order::relaxed) > 0; }
+
+int pollOpen(int fd, PollDesc** out) {
+  PollDesc* pd = pollAlloc();
+  pd->fd = fd;
+  pd->closing.store(0, Order::relaxed);
+  pd->rg.reset();
+  pd->wg.reset();
+  pd->rd.store(0, Order::relaxed);
+  pd->wd.store(0, Order::relaxed);
+  pd->timersReady = false;
+  const int err = netpollopen(fd, pd);
+  if (err < 0) {
+    pollFree(pd);
+    return err;
+  }
+  *out = pd;
+  return 0;
+}
+
+void pollClose(PollDesc* pd) {
+  GORT_CHECK(pd->closing.load(Order::relaxed) != 0, "runtime: pollClose before pollUnblock");
+  netpollclose(pd->fd);
+  pd->fd = -1;
+  pollFree(pd);
+}
+
+PollError pollReset(PollDesc* pd, PollMode mode) {
+  const PollError err = checkErr(pd, mode);
+  if (err == PollError::none) wordOf(pd, mode).reset();
+  return err;
+}
+
+PollError pollWait(PollDesc* pd, PollMode mode) {
+  using Word = PollWord<PollEnv, G>;
+  Word& word = wordOf(pd, mode);
+  for (;;) {
+    if (const PollError err = checkErr(pd, mode); err != PollError::none) return err;
+    switch (word.begin()) {
+      case Word::Begin::ready:
+        return PollError::none;
+      case Word::Begin::twice:
+        throw_("runtime: double wait");
+      case Word::Begin::wait:
+        break;
+    }
+    if (checkErr(pd, mode) == PollError::none) gopark(blockcommit, &word, WaitReason::ioWait);
+    if (word.end()) return PollError::none;
+  }
+}
+
+void pollSetDeadline(PollDesc* pd, int64 when, PollMode mode) {
+  Entry e;
+  if (when > 0 && when <= nanotime()) when = kPassed;
+  lock(pd->lock);
+  if (pd->closing.load(Order::relaxed) != 0) {
+    unlock(pd->lock);
+    return;
+  }
+  if (when > 0 && !pd->timersReady) {
+    timerInit(pd->rt, deadlineTimer, pd);
+    timerInit(pd->wt, deadlineTimer, pd);
+    pd->timersReady = true;
+  }
+  if (covers(mode, PollMode::read)) pd->rd.store(when, Order::release);
+  if (covers(mode, PollMode::write)) pd->wd.store(when, Order::release);
+  const int64 rd = pd->rd.load(Order::relaxed), wd = pd->wd.load(Order::relaxed);
+  if (covers(mode, PollMode::read)) arm(pd, pd->rt, rd);
+  arm(pd, pd->wt, wd == rd ? 0 : wd);
+  if (when == kPassed) {
+    fence(Order::seqCst);
+    if (covers(mode, PollMode::read)) stopWaiter(pd, PollMode::read);
+    if (covers(mode, PollMode::write)) stopWaiter(pd, PollMode::write);
+  }
+  unlock(pd->lock);
+}
+
+void pollUnblock(PollDesc* pd) {
+  Entry e;
+  lock(pd->lock);
+  pd->closing.store(1, Order::release);
+  if (pd->timersReady) {
+    timerStop(pd->rt);
+    timerStop(pd->wt);
+  }
+  fence(Order::seqCst);
+  stopWaiter(pd, PollMode::read);
+  stopWaiter(pd, PollMode::write);
+  unlock(pd->lock);
+}
+
+void netpollready(GQueue& list, PollDesc* pd, PollMode mode) {
+  if (G* gp = wordOf(pd, mode).unblock(true); gp != nullptr) {
+    netpollWaiters.fetchSub(1, Order::relaxed);
+    list.push(gp);
+  }
+}
+
+}  // namespace gort::rt

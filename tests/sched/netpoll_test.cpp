@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+// The netpoller on bare pipes and sockets: rules of src/sched/netpoll.cpp as sentences. Ideas carried over, in our own
+// words, from Go's internal/poll/fd_posix_test.go and net/timeout_test.go.
+#include "sched/netpoll.hpp"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+
+#include "lang/chan_util.hpp"
+#include "sched/proc.hpp"
+
+namespace {
+
+namespace rt = gort::rt;
+using chantest::settle;
+using rt::PollDesc;
+using rt::PollError;
+using rt::PollMode;
+using namespace std::chrono_literals;
+
+// Pair is a connected pair of sockets; a is in the poller.
+struct Pair {
+  int a = -1, b = -1;
+  PollDesc* pd = nullptr;
+  Pair() {
+    int fds[2];
+    EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+    a = fds[0];
+    b = fds[1];
+    EXPECT_EQ(rt::pollOpen(a, &pd), 0);
+  }
+  ~Pair() {
+    rt::pollUnblock(pd);
+    rt::pollClose(pd);
+    ::close(a);
+    if (b >= 0) ::close(b);
+  }
+  // read is the pattern of every operation. Returns the byte, 0 at the end, or -1 - PollError.
+  int read() {
+    const rt::Entry e;
+    PollError err = rt::pollReset(pd, PollMode::read);
+    while (err == PollError::none) {
+      char c = 0;
+      const ssize_t n = ::read(a, &c, 1);
+      if (n == 1) return c;
+      if (n == 0) return 0;
+      err = rt::pollWait(pd, PollMode::read);
+    }
+    return -1 - static_cast<int>(err);
+  }
+  void write(char c) const { EXPECT_EQ(::write(b, &c, 1), 1); }
+};
+
+constexpr int kClosing = -1 - static_cast<int>(PollError::closing);
+constexpr int kTimeout = -1 - static_cast<int>(PollError::timeout);
+
+GO_TEST(Netpoll, AReaderParksUntilAByteComes) {
+  Pair p;
+  auto got = gort::make_chan<int>(1);
+  gort::go([&, got] { got.send(p.read()); });
+  settle();
+  EXPECT_FALSE(got.try_recv());
+  p.write('x');
+  EXPECT_EQ(*got.recv(), 'x');
+}
+
+GO_TEST(Netpoll, WhatIsThereAlreadyNeedsNoWait) {
+  Pair p;
+  p.write('y');
+  EXPECT_EQ(p.read(), 'y');
+}
+
+GO_TEST(Netpoll, TheEndOfThePeerWakesAReader) {
+  Pair p;
+  auto got = gort::make_chan<int>(1);
+  gort::go([&, got] { got.send(p.read()); });
+  settle();
+  ::close(p.b);
+  p.b = -1;
+  EXPECT_EQ(*got.recv(), 0);
+}
+
+GO_TEST(Netpoll, ManyRoundsLoseNoWakeUp) {
+  Pair p, q;
+  gort::go([&] {
+    for (int i = 0; i < 20000; ++i) {
+      const int c = p.read();
+      q.write(static_cast<char>(c));
+    }
+  });
+  for (int i = 0; i < 20000; ++i) {
+    const char c = static_cast<char>(1 + i % 100);
+    p.write(c);
+    ASSERT_EQ(q.read(), c) << i;
+  }
+}
+
+GO_TEST(Netpoll, ADeadlineEndsAWaitAndAllLaterOnes) {
+  Pair p;
+  rt::pollSetDeadline(p.pd, rt::nanotime() + 2000000, PollMode::read);
+  EXPECT_EQ(p.read(), kTimeout);
+  p.write('z');
+  EXPECT_EQ(p.read(), kTimeout) << "it stays in force though there is something to read";
+  rt::pollSetDeadline(p.pd, 0, PollMode::read);
+  EXPECT_EQ(p.read(), 'z');
+}
+
+GO_TEST(Netpoll, ADeadlineInThePastWakesAtOnce) {
+  Pair p;
+  auto got = gort::make_chan<int>(1);
+  gort::go([&, got] { got.send(p.read()); });
+  settle();
+  rt::pollSetDeadline(p.pd, 1, PollMode::both);
+  EXPECT_EQ(*got.recv(), kTimeout);
+}
+
+GO_TEST(Netpoll, ADeadlineCanBeMovedWhileSomebodyWaits) {
+  Pair p;
+  rt::pollSetDeadline(p.pd, rt::nanotime() + 20000000, PollMode::both);
+  auto got = gort::make_chan<int>(1);
+  gort::go([&, got] { got.send(p.read()); });
+  settle();
+  rt::pollSetDeadline(p.pd, rt::nanotime() + int64_t{3600} * 1000000000, PollMode::both);
+  gort::sleep(40ms);
+  EXPECT_FALSE(got.try_recv()) << "the older deadline must not fire";
+  rt::pollSetDeadline(p.pd, rt::nanotime() + 1000000, PollMode::read);
+  EXPECT_EQ(*got.recv(), kTimeout);
+}
+
+GO_TEST(Netpoll, UnequalDeadlinesHaveTimersOfTheirOwn) {
+  Pair p;
+  rt::pollSetDeadline(p.pd, rt::nanotime() + int64_t{3600} * 1000000000, PollMode::write);
+  rt::pollSetDeadline(p.pd, rt::nanotime() + 1000000, PollMode::read);
+  EXPECT_EQ(p.read(), kTimeout);
+  EXPECT_EQ(rt::pollReset(p.pd, PollMode::write), PollError::none);
+  rt::pollSetDeadline(p.pd, rt::nanotime() + 1000000, PollMode::write);
+  gort::sleep(20ms);
+  EXPECT_EQ(rt::pollReset(p.pd, PollMode::write), PollError::timeout);
+}
+
+GO_TEST(Netpoll, ClosingWakesBothDirections) {
+  Pair p;
+  const std::string block(1 << 20, 'b');
+  while (::write(p.a, block.data(), block.size()) > 0) {
+  }
+  auto got = gort::make_chan<int>(2);
+  gort::go([&, got] { got.send(p.read()); });
+  gort::go([&, got] {
+    const rt::Entry e;
+    EXPECT_EQ(rt::pollReset(p.pd, PollMode::write), PollError::none);
+    got.send(-1 - static_cast<int>(rt::pollWait(p.pd, PollMode::write)));
+  });
+  settle();
+  rt::pollUnblock(p.pd);
+  EXPECT_EQ(*got.recv(), kClosing);
+  EXPECT_EQ(*got.recv(), kClosing);
+  EXPECT_EQ(p.read(), kClosing) << "later ones too";
+}
+
+GO_TEST(Netpoll, AnOrdinaryFileIsRefused) {
+  const int fd = ::open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+  ASSERT_GE(fd, 0);
+  PollDesc* pd = nullptr;
+  EXPECT_EQ(rt::pollOpen(fd, &pd), -EPERM);
+  ::close(fd);
+}
+
+// An event on its way when the file is closed must not be taken for one of the file that gets the record next.
+GO_TEST(Netpoll, RecordsAreReusedWithoutConfusion) {
+  for (int i = 0; i < 2000; ++i) {
+    Pair p;
+    p.write('k');
+    if (i % 2 == 0) {
+      EXPECT_EQ(p.read(), 'k');
+    }
+  }
+}
+
+GO_TEST(Netpoll, ABusyProcessorDoesNotKeepReadersWaiting) {
+  Pair p;
+  std::atomic<bool> stop{false};
+  for (int i = 0; i < 4; ++i) {
+    gort::go([&] {
+      while (!stop.load()) gort::yield();
+    });
+  }
+  auto got = gort::make_chan<int>(1);
+  gort::go([&, got] { got.send(p.read()); });
+  for (int i = 0; i < 1000; ++i) gort::yield();
+  p.write('w');
+  auto r = got.recv_for(30s);
+  stop = true;
+  ASSERT_TRUE(r);
+  EXPECT_EQ(*r, 'w');
+}
+
+// Deadlines, bytes and resets from several goroutines at once; seeded.
+GO_TEST(Netpoll, StressOfDeadlinesAgainstBytes) {
+  Pair p;
+  std::atomic<bool> stop{false};
+  std::atomic<int> bytes{0}, timeouts{0};
+  gort::wait_group wg;
+  wg.go([&] {
+    while (!stop.load()) {
+      const int c = p.read();
+      if (c > 0) ++bytes;
+      if (c == kTimeout) {
+        ++timeouts;
+        rt::pollSetDeadline(p.pd, 0, PollMode::read);
+      }
+    }
+  });
+  int sent = 0;
+  for (int i = 0; i < 3000; ++i) {
+    if (i % 3 == 0) {
+      p.write('s');
+      ++sent;
+    }
+    rt::pollSetDeadline(p.pd, i % 2 == 0 ? 1 : rt::nanotime() + i % 50 * 1000, PollMode::read);
+    if (i % 7 == 0) gort::yield();
+  }
+  stop = true;
+  rt::pollSetDeadline(p.pd, 0, PollMode::read);
+  p.write('s');
+  wg.wait();
+  rt::pollSetDeadline(p.pd, 1, PollMode::read);
+  EXPECT_LE(bytes.load(), sent + 1);
+  EXPECT_GT(timeouts.load(), 0);
+}
+
+}  // namespace
