@@ -42,23 +42,6 @@ bool parseUint(Span v, uint64* out) {
   return true;
 }
 
-// parseDuration reads Go's short form: a number and ns, us, ms or s; a bare number is milliseconds.
-bool parseDuration(Span v, int64* out) {
-  std::size_t digits = 0;
-  while (digits < v.n && v.p[digits] >= '0' && v.p[digits] <= '9') ++digits;
-  uint64 n;
-  if (!parseUint({v.p, digits}, &n)) return false;
-  const Span unit{v.p + digits, v.n - digits};
-  int64 scale = 0;
-  if (unit.n == 0 || unit.is("ms")) scale = 1000000;
-  if (unit.is("ns")) scale = 1;
-  if (unit.is("us")) scale = 1000;
-  if (unit.is("s")) scale = 1000000000;
-  if (scale == 0 || n > uint64{1} << 40) return false;
-  *out = static_cast<int64>(n) * scale;
-  return true;
-}
-
 void warn(const char* what, Span key, Span value, const char* fix) {
   Printer p;
   p << "runtime: ignoring " << what << " ";
@@ -76,17 +59,9 @@ void setOne(Span key, Span value) {
   const IntVar kVars[] = {
       {"schedtrace", &debug.schedtrace},
       {"scheddetail", &debug.scheddetail},
-      {"asyncpreemptoff", &debug.asyncpreemptoff},
       {"panicnil", &debug.panicnil},
-      {"dontfreezetheworld", &debug.dontfreezetheworld},
-      {"tracebackancestors", &debug.tracebackancestors},
-      {"tracebacklabels", &debug.tracebacklabels},
   };
   uint64 n = 0;
-  if (key.is("stall")) {
-    if (!parseDuration(value, &debug.stallNs)) warn("GODEBUG", key, value, "want a duration such as 20ms");
-    return;
-  }
   if (key.is("stackguard")) {
     if (value.is("install")) return stackForceGuardMode(GuardMode::install);
     if (value.is("mprotect")) return stackForceGuardMode(GuardMode::protect);

@@ -9,12 +9,7 @@ namespace gort::rt {
 struct DebugVars {
   int32 schedtrace = 0;  // ms between lines, 0: off
   int32 scheddetail = 0;
-  int32 asyncpreemptoff = 0;
   int32 panicnil = 0;
-  int32 dontfreezetheworld = 0;
-  int32 tracebackancestors = 0;
-  int32 tracebacklabels = 0;
-  int64 stallNs = 0;  // report a goroutine that keeps its P longer, 0: off
   bool sim = false, chaos = false;
   uint64 simSeed = 0, chaosSeed = 0;
 };

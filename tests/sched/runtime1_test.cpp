@@ -60,17 +60,6 @@ TEST_F(Godebug, SeedsAreSixtyFourBitsWide) {
   EXPECT_TRUE(rt::debug.chaos);
 }
 
-TEST_F(Godebug, DurationsHaveUnits) {
-  EXPECT_EQ(parse("stall=20ms"), "");
-  EXPECT_EQ(rt::debug.stallNs, 20000000);
-  EXPECT_EQ(parse("stall=3us"), "");
-  EXPECT_EQ(rt::debug.stallNs, 3000);
-  EXPECT_EQ(parse("stall=2s"), "");
-  EXPECT_EQ(rt::debug.stallNs, 2000000000);
-  EXPECT_EQ(parse("stall=5"), "");
-  EXPECT_EQ(rt::debug.stallNs, 5000000) << "a bare number is milliseconds";
-}
-
 TEST_F(Godebug, NonsenseIsIgnored) {
   for (const char* text :
        {"", ",", ",,,", "=", "=1", "nosuch=1", "schedtrace", "schedtracex=1", "SCHEDTRACE=1", "a=b=c"}) {
@@ -86,7 +75,6 @@ TEST_F(Godebug, WrongValuesAreNamed) {
   EXPECT_EQ(parse("sim=18446744073709551616"),
             "runtime: ignoring GODEBUG sim=18446744073709551616: want a seed, a decimal number\n");
   EXPECT_FALSE(rt::debug.sim);
-  EXPECT_EQ(parse("stall=soon"), "runtime: ignoring GODEBUG stall=soon: want a duration such as 20ms\n");
 }
 
 TEST(Traceback, LevelsOnlyRise) {
