@@ -28,4 +28,26 @@ constexpr uint64 splitmix64(uint64& x) {
   return z ^ (z >> 31);
 }
 
+constexpr uint32 gcd(uint32 a, uint32 b) {
+  while (b != 0) {
+    const uint32 t = a % b;
+    a = b;
+    b = t;
+  }
+  return a;
+}
+
+// RandomOrder walks 0..n-1, each once, from behind `start` with the first stride from `least` on that is coprime to n.
+// (Go: randomOrder in proc.go)
+struct RandomOrder {
+  constexpr RandomOrder(uint32 count, uint32 start, uint32 least) : n(count), pos(start), stride(least) {
+    while (gcd(stride, n) != 1) stride = stride % n + 1;
+  }
+  constexpr uint32 next() {
+    pos = (pos + stride) % n;
+    return pos;
+  }
+  uint32 n, pos, stride;
+};
+
 }  // namespace gort::rt

@@ -11,8 +11,8 @@
 //   install  MADV_GUARD_INSTALL (Linux 6.13): no mapping, ~600 ns once per slot, survives MADV_DONTNEED.
 //   protect  mprotect(PROT_NONE): two mappings each, while the budget (half of vm.max_map_count) lasts. Also used when
 //            the kernel refuses the first one (EINVAL in mlock'ed memory).
-//   canary   64 known bytes at lo, checked when the goroutine ends and when it parks in debug builds: late, never silent;
-//            counted in StackStats::canaryOnly.
+//   canary   64 known bytes at lo, looked at whenever the goroutine parks or ends: late, but not silent unless the goroutine
+//            never does either again, or its overflow leaves these bytes alone; counted in StackStats::canaryOnly.
 // Ownership: `pool.lock` protects ranges and free lists; a slot belongs to its G. Free lists are linked through the G's
 // (slots of the default size stay with their dead G, see gfput in sched/proc.cpp; others come here).
 // A million slots of 256 KiB need 256 GiB of addresses: ranges are reserved 64 GiB at a time, less when the kernel says

@@ -100,4 +100,6 @@ void atThreadExit(void (*fn)(void*), void* arg) {
   pthread_setspecific(exitKey, arg);
 }
 
+int atForkInChild(void (*fn)()) { return pthread_atfork(nullptr, nullptr, fn); }
+
 }  // namespace gort::rt::os

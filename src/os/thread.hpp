@@ -24,4 +24,7 @@ std::size_t minSignalStack();          // AT_MINSIGSTKSZ, at least 2 KiB
 // atThreadExit calls fn(arg) when the calling thread ends, once; arg nullptr forgets the request.
 void atThreadExit(void (*fn)(void*), void* arg);
 
+// atForkInChild has libc call fn in the child of each fork(); 0 or an errno. For good: it cannot be taken back.
+int atForkInChild(void (*fn)());
+
 }  // namespace gort::rt::os

@@ -80,6 +80,7 @@ void schedinit() {
 // boot runs once; the caller leaves it with g = &g0, m0 and a P.
 void boot() {
   os::osinit();
+  refuseSecondCopy();
   __asm__ volatile("" ::"r"(&gort_debug_descriptor));
   if (os::features.shadowStack) {
     fatal(
@@ -94,6 +95,7 @@ void boot() {
   if (gort_api_boot != nullptr) gort_api_boot();
   initsig(runMode ? config.signals : CrashSignals::none);
   schedinit();
+  watchForks();
 }
 
 // withConfigured fills in what run was not told with what configure was.
@@ -242,6 +244,7 @@ void bootLibrary() {
 }
 
 bool runMain(const RunConfig& c, void (*fn)(void*), void* arg, const int* code) {
+  notInForkedChild();
   uint32 none = 0;
   if (!m0Busy.compareExchange(none, 1, Order::acqRel)) return false;
   detachThread();

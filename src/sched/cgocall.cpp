@@ -90,6 +90,7 @@ void attach() {
 }  // namespace
 
 void entrySlow(bool* leave) {
+  notInForkedChild();
   G* gp = getg();
   if (gp == nullptr) {
     if (!booted.load(Order::acquire)) bootLibrary();

@@ -30,8 +30,8 @@
 //   Gidle -> Gdead (malg), Gdead -> Grunnable (newproc), Grunnable -> Grunning (execute), Grunning -> Grunnable (yield),
 //   Grunning -> Gwaiting (park), Gwaiting -> Grunnable (ready), Grunning <-> Gsyscall, Gsyscall -> Grunnable (lost its P),
 //   Grunning -> Gdead (exit), Gdead -> Gsyscall -> Gdead (a foreign thread comes and goes). Debug builds check every edge.
-//   The writer is always the one owner of the G, so the word is written with a plain release store; only a collector that
-//   scans stacks (Gscan bits) competes, and its phase begins and ends while the world is stopped.
+//   The writer is always the one owner of the G, so the word is written with a plain release store. The Gscan bits are
+//   reserved: a collector that scans stacks would compete for the word and brings the exchange back (docs/adr/0003).
 //
 // Note [Epochs]
 //   gort::run ends by raising sched.epoch: goroutines of older epochs are abandoned. Whoever dequeues one drops it. Their
@@ -55,7 +55,6 @@ constinit Atomic<M*> allm{nullptr};
 constinit P** allp = nullptr;
 constinit Published<int32> gomaxprocs{0};
 constinit int32 ncpu = 1;
-constinit bool scanPhase = false;
 // allgs: a directory of chunks, so that it grows without moving and is read without a lock.
 constinit Atomic<G**> allgDir[8192];
 constinit Atomic<uint64> allglen{0};
@@ -100,13 +99,9 @@ void checkEdge([[maybe_unused]] const G* gp, [[maybe_unused]] GStatus oldval,
                [[maybe_unused]] GStatus newval) {
 #if GORT_DEBUG
   GORT_CHECK(legalEdge(oldval, newval), "casgstatus: bad incoming values");
-  GORT_CHECK((gp->atomicstatus.load(Order::relaxed) & ~0x1000u) == static_cast<uint32>(oldval),
+  GORT_CHECK(gp->atomicstatus.load(Order::relaxed) == static_cast<uint32>(oldval),
              "casgstatus: unexpected status");
 #endif
-}
-
-void casgstatusScan(G* gp, GStatus oldval, GStatus newval) {
-  while (!gp->atomicstatus.cas(static_cast<uint32>(oldval), static_cast<uint32>(newval))) os::procyield(10);
 }
 
 uint32 readgstatus(const G* gp) { return gp->atomicstatus.load(Order::acquire); }
@@ -402,7 +397,11 @@ void newprocStart(G* gp, void (*fn)(void*), void* closure) {
   casgstatus(gp, GStatus::Gdead, GStatus::Grunnable);
   simTrace(1, gp->goid);
   const bool byRmw = putLocal(pp, gp, true);
-  if (GORT_LIKELY(mainStarted.load(Order::relaxed))) submitted(byRmw);
+  if (GORT_LIKELY(mainStarted.load(Order::relaxed))) {
+    submitted(byRmw);
+  } else {
+    notInForkedChild();
+  }
   releasem(mp);
 }
 
@@ -442,6 +441,7 @@ namespace {
 
 // goexit0 ends gp.  Runs on: g0, reached through mcall.
 GORT_SYSTEMSTACK G* goexit0(G* gp) {
+  GORT_ON_G0();
   M* mp = getg()->m;
   P* pp = mp->p;
   if (GORT_UNLIKELY(!stackCanaryIntact(gp)))
@@ -496,7 +496,10 @@ GORT_ALWAYS_INLINE void switchAway(G* (*fn)(G*)) {
 }
 
 GORT_SYSTEMSTACK G* park_m(G* gp) {
+  GORT_ON_G0();
   M* mp = getg()->m;
+  if (GORT_UNLIKELY(!stackCanaryIntact(gp)))
+    throw_("runtime: stack overflow found when a goroutine parked (canary)");
   casgstatus(gp, GStatus::Grunning, GStatus::Gwaiting);
   mp->curg = nullptr;
   gp->m = nullptr;
@@ -517,6 +520,7 @@ bool parkunlock_c(G*, void* l) {
 }
 
 GORT_SYSTEMSTACK GORT_NOINLINE G* goschedSlow(G* gp) {
+  GORT_ON_G0();
   M* mp = getg()->m;
   casgstatus(gp, GStatus::Grunning, GStatus::Grunnable);
   mp->curg = nullptr;
@@ -527,6 +531,7 @@ GORT_SYSTEMSTACK GORT_NOINLINE G* goschedSlow(G* gp) {
 
 // gopreempt_m puts the goroutine behind everybody: on the global queue.
 GORT_SYSTEMSTACK G* gopreempt_m(G* gp) {
+  GORT_ON_G0();
   M* mp = getg()->m;
   casgstatus(gp, GStatus::Grunning, GStatus::Grunnable);
   mp->curg = nullptr;
@@ -573,6 +578,7 @@ void goready(G* gp) { readyWithNext(gp, true); }
 
 // gosched_m: with one P a yield is a rotation of its queue; everything unusual goes the long way.
 GORT_SYSTEMSTACK G* gosched_m(G* gp) {
+  GORT_ON_G0();
   M* mp = gp->m;
   P* pp = mp->p;
   const uint32 tick = pp->schedtick.load(Order::relaxed);
@@ -689,7 +695,10 @@ void injectglist(GQueue& q) {
 // ---- the scheduler proper
 
 // execute makes gp the M's current goroutine; assembly continues it.   Runs on: g0.
-G* execute(G* gp, bool inheritTime) { return executeOn(getg()->m, gp, inheritTime); }
+G* execute(G* gp, bool inheritTime) {
+  GORT_ON_G0();
+  return executeOn(getg()->m, gp, inheritTime);
+}
 
 void dropg() {
   M* mp = getg()->m;
@@ -710,6 +719,7 @@ void wakep() {
   if (sched.npidle.load(Order::relaxed) == 0) return;
   if (sched.nmspinning.load(Order::relaxed) != 0) return;
   if (!sched.nmspinning.cas(0, 1)) return;
+  notInForkedChild();
   M* mp = acquirem();
   lock(sched.lock);
   P* pp = pidleget();
@@ -732,33 +742,17 @@ struct Stolen {
   int64 now, pollUntil;
 };
 
-constexpr uint32 gcd(uint32 a, uint32 b) {
-  while (b != 0) {
-    const uint32 t = a % b;
-    a = b;
-    b = t;
-  }
-  return a;
+// randomOrder draws the order in which the Ps are visited.
+RandomOrder randomOrder(uint32 n) {
+  const uint32 start = cheaprandn(n);
+  return {n, start, n == 1 ? 1 : 1 + cheaprandn(n - 1)};
 }
-
-// RandomOrder walks 0..n-1 from a random start with a stride coprime to n.
-struct RandomOrder {
-  explicit RandomOrder(uint32 count) : n(count), pos(cheaprandn(count)) {
-    stride = n == 1 ? 1 : 1 + cheaprandn(n - 1);
-    while (gcd(stride, n) != 1) stride = stride % n + 1;
-  }
-  uint32 next() {
-    pos = (pos + stride) % n;
-    return pos;
-  }
-  uint32 n, pos, stride;
-};
 
 Stolen stealWork(P* pp, int64 now) {
   Stolen s{nullptr, false, now, 0};
   for (uint32 i = 0; i < kStealTries; ++i) {
     const bool last = i == kStealTries - 1;
-    RandomOrder order(static_cast<uint32>(gomaxprocs));
+    RandomOrder order = randomOrder(static_cast<uint32>(gomaxprocs));
     for (uint32 k = 0; k < order.n; ++k) {
       if (sched.gcwaiting.load(Order::relaxed)) return s;
       P* p2 = allp[order.next()];
@@ -934,6 +928,7 @@ G* idle(M* mp, P* pp, int64 pollUntil) {
 
 // findRunnable waits for a goroutine to run.   Runs on: g0 with a P; returns with a P (maybe another).
 GORT_SYSTEMSTACK Found findRunnable() {
+  GORT_ON_G0();
   M* mp = getg()->m;
   for (;;) {
     if (GORT_UNLIKELY(mp->leaving)) leaveRun(mp);
@@ -973,6 +968,7 @@ bool abandoned(const G* gp) { return !gp->foreign && gp->epoch != sched.epoch.lo
 
 // scheduleSlow is schedule for everything but the common case.
 GORT_SYSTEMSTACK GORT_COLD G* scheduleSlow(Found f) {
+  GORT_ON_G0();
   M* mp = getg()->m;
   for (;; f = {nullptr, false}) {
     if (mp->lockedg != nullptr) {
@@ -993,6 +989,9 @@ GORT_SYSTEMSTACK GORT_COLD G* scheduleSlow(Found f) {
 }  // namespace
 
 // schedule returns the next goroutine for this M, waiting as long as it takes.   Runs on: g0.
-G* schedule() { return scheduleOn(getg()->m); }
+G* schedule() {
+  GORT_ON_G0();
+  return scheduleOn(getg()->m);
+}
 
 }  // namespace gort::rt

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the files of the scheduler share among themselves: proc.cpp (goroutines), proc_m.cpp (threads), proc_world.cpp
 // (stop the world, system calls), sysmon.cpp (monitor, deadlock, schedtrace), boot.cpp (start and end), cgocall.cpp
-// (foreign threads), sim.cpp (seeded mode). Nobody else includes this.
+// (foreign threads), copies.cpp and fork.cpp (what is refused), sim.cpp (seeded mode). Nobody else includes this.
 #pragma once
 #include "base/check.hpp"
 #include "base/print.hpp"
@@ -14,17 +14,11 @@
 namespace gort::rt {
 
 // ---- proc.cpp
-extern bool scanPhase;  // a collector scans stacks; changes only while the world is stopped
 void checkEdge(const G* gp, GStatus oldval, GStatus newval);
-void casgstatusScan(G* gp, GStatus oldval, GStatus newval);
 // casgstatus moves gp along one edge of Note [G status edges] in proc.cpp.   Requires: the caller owns gp.
 GORT_ALWAYS_INLINE void casgstatus(G* gp, GStatus oldval, GStatus newval) {
   if constexpr (kDebug) checkEdge(gp, oldval, newval);
-  if (GORT_LIKELY(!scanPhase)) {
-    gp->atomicstatus.store(static_cast<uint32>(newval), Order::release);
-  } else {
-    casgstatusScan(gp, oldval, newval);
-  }
+  gp->atomicstatus.store(static_cast<uint32>(newval), Order::release);
 }
 G* malg(uint8 stackClass);  // a new G with a stack, in allgs, Gdead; nullptr: out of memory
 void allgadd(G* gp);
@@ -86,6 +80,16 @@ extern Published<bool> runMode;  // gort::run owns the process: crash handlers, 
 extern Atomic<bool> booted;
 extern Atomic<bool> mainStarted;
 void mainLeft();  // m0 is on its way out of run()
+
+// ---- copies.cpp, fork.cpp
+void refuseSecondCopy();
+void watchForks();
+extern Atomic<bool> forkedChild;
+[[noreturn]] GORT_COLD void usedInForkedChild();
+// notInForkedChild stands where the child of a fork would wait for a thread that it does not have.
+inline void notInForkedChild() {
+  if (GORT_UNLIKELY(forkedChild.load(Order::relaxed))) usedInForkedChild();
+}
 
 // ---- sim.cpp
 void siminit();

@@ -113,6 +113,7 @@ void startTemplateThread() {
 // stopThreads ends every thread of the runtime while there is nothing to run: idle Ms leave their loops, then the helpers.
 // Returns false if they are not all gone after ns.   Runs on: a foreign thread without an M.
 bool stopThreads(int64 ns) {
+  notInForkedChild();
   const int64 begin = os::nanotime();
   threadsStopped.store(true);
   stopSysmon();
@@ -218,6 +219,7 @@ void mspinning() { getg()->m->spinning = true; }
 // startm has some M run pp (nullptr: an idle P, if there is one). spinning: the caller counted nmspinning for it.
 // lockheld: the caller holds sched.lock.   Must not be preempted between taking the P and handing it over.
 void startm(P* pp, bool spinning, bool lockheld) {
+  notInForkedChild();
   if (!lockheld) lock(sched.lock);
   if (pp == nullptr) {
     GORT_CHECK(!spinning, "startm: P required for spinning=true");
@@ -264,6 +266,8 @@ void mPark(M* mp) {
 
 // stopm sleeps until the M is needed again and then has a P.   Requires: no P.
 void stopm() {
+  GORT_ON_G0();
+  notInForkedChild();
   M* mp = getg()->m;
   GORT_CHECK(mp->locks == 0, "stopm holding locks");
   GORT_CHECK(mp->p == nullptr, "stopm holding p");
@@ -294,6 +298,7 @@ bool anyWork() {
 
 // handoffp gives up pp, which has no M: to another M if there is work, else to the idle list.
 void handoffp(P* pp) {
+  notInForkedChild();
   if (!pp->runq.empty() || sched.runqsize.load(Order::relaxed) != 0) {
     startm(pp, false, false);
     return;
@@ -355,6 +360,8 @@ void restP(P* pp) {
 
 // stoplockedm sleeps until the locked goroutine of this M may run, then has a P.   Runs on: g0.
 void stoplockedm() {
+  GORT_ON_G0();
+  notInForkedChild();
   M* mp = getg()->m;
   GORT_CHECK(mp->lockedg != nullptr && mp->lockedg->lockedm == mp, "stoplockedm: inconsistent locking");
   if (mp->spinning) {
@@ -397,6 +404,7 @@ bool readyLocked(G* gp) {
 
 // startlockedm hands this M's P to the M that gp is locked to, and stops this M.   Runs on: g0.
 void startlockedm(G* gp) {
+  GORT_ON_G0();
   M* mp = gp->lockedm;
   GORT_CHECK(mp != getg()->m, "startlockedm: locked to me");
   P* pp = releasep();

@@ -123,6 +123,8 @@ bool preemptall() {
 
 // gcstopm stops this M's P for a stop of the world and sleeps.   Runs on: g0.
 void gcstopm() {
+  GORT_ON_G0();
+  notInForkedChild();
   M* mp = getg()->m;
   if (mp->spinning) {
     mp->spinning = false;
@@ -142,12 +144,14 @@ void gcstopm() {
 }
 
 void stopTheWorld(const char* reason) {
+  notInForkedChild();
   semacquire(&worldsema);
   getg()->m->preemptoff = reason;
   systemstack([] { stopAll(kForever); });
 }
 
 bool stopTheWorldFor(int64 ns) {
+  notInForkedChild();
   semacquire(&worldsema);
   getg()->m->preemptoff = "stopping the world";
   bool ok = false;
@@ -259,6 +263,7 @@ GORT_NOINLINE void entersyscall() {
   mp->p = nullptr;
   pp->status.store(st(PStatus::Psyscall));
   if (GORT_UNLIKELY(sched.gcwaiting.load())) {
+    notInForkedChild();
     lock(sched.lock);
     if (sched.stopwait > 0 && pp->status.cas(st(PStatus::Psyscall), st(PStatus::Pgcstop))) {
       pp->syscalltick.fetchAdd(1, Order::relaxed);
@@ -291,6 +296,7 @@ bool exitsyscallfast(M* mp, P* oldp) {
     return true;
   }
   if (sched.npidle.load(Order::relaxed) == 0) return false;
+  notInForkedChild();
   bool ok = false;
   systemstack([&] {
     lock(sched.lock);
@@ -315,6 +321,7 @@ bool leftBehind(const G* gp) { return gp->epoch != sched.epoch.load(Order::relax
 
 // exitsyscall0 is the slow way back: no P was free, or there is none for gp.   Runs on: g0, through mcall, without a P.
 GORT_SYSTEMSTACK G* exitsyscall0(G* gp) {
+  GORT_ON_G0();
   M* mp = getg()->m;
   casgstatus(gp, GStatus::Gsyscall, GStatus::Grunnable);
   mp->curg = nullptr;

@@ -70,6 +70,26 @@ struct Node {
 using NodeQueue = rt::Queue<Node, &Node::link>;
 using NodeStack = rt::Stack<Node, &Node::link>;
 
+// Stealing must look at every P, whatever was drawn. Origin: Go runtime/proc_test.go, TestStealOrder.
+TEST(Rand, ARandomOrderVisitsEachOnce) {
+  for (rt::uint32 n = 1; n <= 64; ++n) {
+    for (rt::uint32 start = 0; start < n; ++start) {
+      for (rt::uint32 least = 1; least <= n; ++least) {
+        rt::RandomOrder order(n, start, least);
+        rt::uint64 seen = 0;
+        for (rt::uint32 i = 0; i < n; ++i) seen |= rt::uint64{1} << order.next();
+        ASSERT_EQ(seen, ~rt::uint64{0} >> (64 - n)) << n << " from " << start << " by " << least;
+      }
+    }
+  }
+}
+
+TEST(Rand, EveryCoprimeStrideCanBeDrawn) {
+  std::set<rt::uint32> strides;
+  for (rt::uint32 least = 1; least < 10; ++least) strides.insert(rt::RandomOrder(10, 0, least).stride);
+  EXPECT_EQ(strides, (std::set<rt::uint32>{1, 3, 7, 9}));
+}
+
 TEST(List, QueueIsFifoAndSplices) {
   Node n[5];
   for (int i = 0; i < 5; ++i) n[i].v = i;

@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/check.hpp"
 #include "os/os_linux.hpp"
 #include "os/vdso.hpp"
 #include "arch/getg.hpp"
@@ -118,5 +119,41 @@ TEST_F(Lock, HoldingALockForbidsPreemption) {
     EXPECT_EQ(mp->locks, before);
   });
 }
+
+#if GORT_DEBUG
+// Debug builds hold every lock() against the ranks of docs/locks.dag.
+constinit rt::Mutex outer{rt::LockRank::sched}, inner{rt::LockRank::persistent};
+
+TEST(LockRankDeathTest, ALowerRankUnderAHigherOneEndsTheProcess) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  gort::block_on([] {  // the right way round is silent
+    rt::lock(outer);
+    rt::lock(inner);
+    rt::unlock(inner);
+    rt::unlock(outer);
+  });
+  EXPECT_EXIT(gort::block_on([] {
+                rt::lock(inner);
+                rt::lock(outer);
+              }),
+              testing::ExitedWithCode(2), "taken while holding rank .*fatal error: lock ordering problem");
+}
+
+TEST(LockRankDeathTest, TheSameRankTwiceEndsTheProcess) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  static constinit rt::Mutex other{rt::LockRank::sched};
+  EXPECT_EXIT(gort::block_on([] {
+                rt::lock(outer);
+                rt::lock(other);
+              }),
+              testing::ExitedWithCode(2), "fatal error: lock ordering problem");
+}
+
+TEST(LockRankDeathTest, UnlockingWhatOneDoesNotHoldEndsTheProcess) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(gort::block_on([] { rt::unlock(outer); }), testing::ExitedWithCode(2),
+              "fatal error: runtime: unlock of a lock that this thread does not hold");
+}
+#endif
 
 }  // namespace

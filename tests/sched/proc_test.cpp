@@ -453,4 +453,75 @@ TEST(WaitReason, EveryReasonHasAText) {
   EXPECT_STREQ(rt::waitReasonString(static_cast<rt::WaitReason>(200)), "unknown wait reason");
 }
 
+// A batch from the global queue is a fair share, at most half a ring, and no more than asked for.  (Go: globrunqget)
+struct Batch {
+  rt::G* first;
+  rt::int32 taken, ring;
+};
+Batch batchOf(rt::int32 size, rt::int32 max) {
+  static rt::G gs[600];  // never run: they are in nobody's queue but these two
+  static rt::P mine;
+  Batch b{};
+  rt::systemstack([&] {
+    rt::lock(rt::sched.lock);
+    const rt::GQueue kept = rt::sched.runq;
+    const rt::int32 keptSize = rt::sched.runqsize.load();
+    rt::sched.runq = {};
+    for (rt::int32 i = 0; i < size; ++i) rt::sched.runq.push(&gs[i]);
+    rt::sched.runqsize.store(size);
+    b.first = rt::globrunqget(&mine, max);
+    b.taken = size - rt::sched.runqsize.load();
+    rt::sched.runq = kept;
+    rt::sched.runqsize.store(keptSize);
+    rt::unlock(rt::sched.lock);
+    bool inherit;
+    for (rt::int32 i = 1; rt::G* gp = mine.runq.get(&inherit); ++i) {
+      ++b.ring;
+      if (gp != &gs[i]) b.ring = -1000;  // out of order
+    }
+    if (b.first != nullptr && b.first != &gs[0]) b.ring = -1000;
+  });
+  return b;
+}
+GO_TEST(Proc, ABatchFromTheGlobalQueueIsAFairShare) {
+  if (rt::chaosMode) GTEST_SKIP() << "run queues of four";
+  constexpr auto kHalf = static_cast<rt::int32>(rt::kRunqSize / 2);
+  EXPECT_EQ(batchOf(0, 0).first, nullptr);
+  for (const int procs : {1, 2, 4}) {
+    Procs p(procs);
+    for (const rt::int32 size : {1, 2, 3, 7, 100, kHalf - 1, kHalf, kHalf + 1, 400, 600}) {
+      for (const rt::int32 max : {0, 1, 5, 1000}) {
+        rt::int32 want = std::min({size / procs + 1, size, kHalf});
+        if (max > 0) want = std::min(want, max);
+        const Batch b = batchOf(size, max);
+        EXPECT_NE(b.first, nullptr);
+        EXPECT_EQ(b.taken, want) << size << " of which at most " << max << ", " << procs << " processors";
+        EXPECT_EQ(b.ring, want - 1) << "one is returned, the others are in our ring, in order";
+      }
+    }
+  }
+}
+
+#if GORT_DEBUG
+// Debug builds check each change of a status against Note [G status edges], and where GORT_SYSTEMSTACK functions run.
+void dies(void (*what)(), const char* text) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(gort::block_on([=] { what(); }), testing::ExitedWithCode(2), text);
+}
+
+TEST(StatusDeathTest, AnEdgeThatDoesNotExistEndsTheProcess) {
+  dies([] { rt::casgstatus(rt::getg(), rt::GStatus::Grunning, rt::GStatus::Gidle); },
+       "fatal error: casgstatus: bad incoming values");
+}
+
+TEST(StatusDeathTest, AnEdgeFromAnotherStatusEndsTheProcess) {
+  dies([] { rt::casgstatus(rt::getg(), rt::GStatus::Gwaiting, rt::GStatus::Grunnable); },
+       "fatal error: casgstatus: unexpected status");
+}
+
+TEST(SystemstackDeathTest, ASystemstackFunctionOnAGoroutineEndsTheProcess) {
+  dies([] { (void)rt::schedule(); }, "fatal error: runtime: not on the system stack");
+}
+#endif
+
 }  // namespace
