@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The five markers of the runtime's dialect (Go: //go:nosplit, nowritebarrier, systemstack, linkname, notinheap).
-// tools/dialect.py reads the linked core, finds the NOSPLIT and SYSTEMSTACK functions by their section and follows their call
-// edges; GORT_ON_G0() at the head of each SYSTEMSTACK function repeats the claim at run time in debug builds
+// tools/dialect.py reads the linked core, finds the NOSPLIT and SYSTEMSTACK functions by their section and follows their
+// call edges; GORT_ON_G0() at the head of each SYSTEMSTACK function repeats the claim at run time in debug builds
 // (sched/proc_internal.hpp). The others are the collector's and the Go surface's: no code carries them yet.
 #pragma once
 

@@ -39,7 +39,8 @@ bool hasNote(const uint8* p, std::size_t n, std::size_t align) {
     const auto* h = reinterpret_cast<const ElfW(Nhdr)*>(p);
     const std::size_t desc = up(sizeof *h + h->n_namesz);
     if (desc > n) return false;
-    if (h->n_namesz == sizeof kOwner && __builtin_memcmp(p + sizeof *h, kOwner, sizeof kOwner) == 0) return true;
+    if (h->n_namesz == sizeof kOwner && __builtin_memcmp(p + sizeof *h, kOwner, sizeof kOwner) == 0)
+      return true;
     const std::size_t next = up(desc + h->n_descsz);
     if (next > n) return false;
     p += next;

@@ -294,6 +294,11 @@ bool anyWork() {
   return any;
 }
 
+// keepPolling: pp went idle without its M going through idle(), which would have waited for I/O if nobody else does.
+void keepPolling() {
+  if (netpollAnyWaiters() && sched.lastpoll.load() != 0 && !loadRelaxed(&simMode)) wakep();
+}
+
 }  // namespace
 
 // handoffp gives up pp, which has no M: to another M if there is work, else to the idle list.
@@ -326,6 +331,7 @@ void handoffp(P* pp) {
   fence(Order::seqCst);  // as in idle: npidle + 1 before the second look <-> submitted
   if (anyWork()) startm(nullptr, false, false);
   if (when != 0) wakeNetPoller(when);
+  keepPolling();
 }
 
 // wakeNetPoller sees to it that somebody wakes for a timer at `when` that was just added (or whose P went idle).
@@ -354,6 +360,7 @@ void restP(P* pp) {
   unlock(sched.lock);
   fence(Order::seqCst);
   if (anyWork()) startm(nullptr, false, false);
+  keepPolling();
 }
 
 }  // namespace

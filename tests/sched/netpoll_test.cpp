@@ -99,6 +99,22 @@ GO_TEST(Netpoll, ManyRoundsLoseNoWakeUp) {
   }
 }
 
+// Goroutines locked to their threads give their Ps away without looking for I/O: somebody else must.
+GO_TEST(Netpoll, LockedGoroutinesAreWokenWhenNothingElseRuns) {
+  Pair p, q;
+  gort::wait_group wg;
+  wg.go([&] {
+    const gort::runtime::os_thread_lock lock;
+    for (int i = 0; i < 500; ++i) q.write(static_cast<char>(p.read()));
+  });
+  const gort::runtime::os_thread_lock lock;
+  for (int i = 0; i < 500; ++i) {
+    p.write('l');
+    ASSERT_EQ(q.read(), 'l') << i;
+  }
+  wg.wait();
+}
+
 GO_TEST(Netpoll, ADeadlineEndsAWaitAndAllLaterOnes) {
   Pair p;
   rt::pollSetDeadline(p.pd, rt::nanotime() + 2000000, PollMode::read);
