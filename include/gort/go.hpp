@@ -481,7 +481,10 @@ template <class T>
 class local {
  public:
   constexpr local() = default;
-  explicit local(T init) : init_(std::move(init)) {}
+  explicit local(T init) : init_(std::move(init)) {
+    static_assert(std::copy_constructible<T>,
+                  "gort::local: every goroutine gets a copy of the initial value, so T is copyable");
+  }
   local(const local&) = delete;
   local& operator=(const local&) = delete;
 

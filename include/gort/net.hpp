@@ -120,6 +120,8 @@ struct buffers {
 };
 }  // namespace detail
 
+inline constexpr gort::clock::time_point no_deadline = gort::clock::time_point::max();
+
 // conn is a connected stream (or a connected datagram socket: one read is one datagram). Move-only; closes itself.
 class [[nodiscard]] GORT_API conn {
  public:
@@ -136,8 +138,8 @@ class [[nodiscard]] GORT_API conn {
   [[nodiscard]] result<std::size_t> readv(std::span<const io::bytes> b);
   result<std::size_t> writev(std::span<const io::const_bytes> b);
 
-  // A deadline holds for all later and current calls until it is changed; clock::time_point::max() takes it away. The
-  // calls then fail with error::timeout(). set_timeout is a deadline for both directions, counted from now.
+  // A deadline holds for all later and current calls until it is changed; no_deadline takes it away. The calls then fail
+  // with error::timeout(). set_timeout is a deadline for both directions, counted from now.
   template <class C, class D>
   void set_deadline(std::chrono::time_point<C, D> t) {
     set_deadline(3, gort::detail::to_tp(t));

@@ -578,11 +578,7 @@ class GORT_API errgroup {
   // go starts f() or f(ctx()), which returns void or error.
   template <class F>
   void go(F f) {
-    constexpr bool with_ctx = std::invocable<F&, const context&>;
-    static_assert(with_ctx || std::invocable<F&>,
-                  "gort::errgroup::go: the function takes () or (const gort::context&)");
-    if constexpr (with_ctx || std::invocable<F&>) {
-      static_assert(returns_well<F>(), "gort::errgroup::go: the function returns void or gort::error");
+    if constexpr (fits<F>()) {
       enter(true);
       start(std::move(f));
     }
@@ -590,13 +586,25 @@ class GORT_API errgroup {
   // try_go is go, unless it would have to wait: false, and f is not started.
   template <class F>
   [[nodiscard]] bool try_go(F f) {
-    if (!enter(false)) return false;
-    start(std::move(f));
+    if constexpr (fits<F>()) {
+      if (!enter(false)) return false;
+      start(std::move(f));
+    }
     return true;
   }
   error wait();
 
  private:
+  // fits says with words what go and try_go take.
+  template <class F>
+  static constexpr bool fits() {
+    constexpr bool callable = std::invocable<F&, const context&> || std::invocable<F&>;
+    static_assert(callable, "gort::errgroup::go: the function takes () or (const gort::context&)");
+    if constexpr (callable) {
+      static_assert(returns_well<F>(), "gort::errgroup::go: the function returns void or gort::error");
+    }
+    return callable;
+  }
   template <class F>
   static constexpr bool returns_well() {
     if constexpr (std::invocable<F&, const context&>) {

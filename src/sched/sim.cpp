@@ -50,6 +50,18 @@ void seedSim(uint64 seed, int64 start) {
   setCoarseNow(start);
 }
 
+// restartWaits: the clock changes; who waits is taken to have begun now, by the new one.
+void restartWaits(int64 now) {
+  stopTheWorld("change of clock");
+  setCoarseNow(now);
+  forEachG(
+      [](G* gp, void* p) {
+        if (gp->waitsince != 0) gp->waitsince = *static_cast<int64*>(p);
+      },
+      &now);
+  startTheWorld();
+}
+
 }  // namespace
 
 void siminit() {
@@ -62,7 +74,9 @@ void siminit() {
 void simEnter(uint64 seed, bool alone) {
   procsBefore = setGomaxprocs(1);
   settle(kSettleYields);
-  seedSim(seed, alone ? kSimStart : os::nanotime());
+  const int64 start = alone ? kSimStart : os::nanotime();
+  restartWaits(start);
+  seedSim(seed, start);
   P* pp = getg()->m->p;  // what an earlier life of the P left in it must not show
   pp->goidcache = pp->goidcacheend = 0;
   pp->schedtick.store(0, Order::relaxed);
@@ -74,6 +88,7 @@ void simEnter(uint64 seed, bool alone) {
 
 void simLeave() {
   storeRelaxed(&simMode, debug.sim);
+  if (!debug.sim) restartWaits(os::nanotime());
   setGomaxprocs(procsBefore);
 }
 

@@ -33,5 +33,8 @@ CASES = {
     "copy_task": ("void f(gort::task<int>& t) { auto u = t; (void)u; }", "deleted"),
     "copy_mutex": ("void f(gort::mutex& m) { auto n = m; (void)n; }", "deleted"),
     "errgroup_int": ("void f() { gort::errgroup g; g.go([] { return 1; }); }", "returns void or gort::error"),
+    "errgroup_try_int": ("void f() { gort::errgroup g; (void)g.try_go([] { return 1; }); }", "returns void or gort::error"),
+    "local_no_copy": ("void f() { gort::local<std::unique_ptr<int>> l{nullptr}; (void)l; }", "every goroutine gets a copy"),
+    "misspelt_network": ('void f() { (void)gort::net::dial("tpc", "h:1"); }', "unknown_network_use_tcp"),
     "run_string": ('int main() { return gort::run([] { return "x"; }); }', "void, int"),
 }
