@@ -6,7 +6,6 @@
 // STDERR-NOT: minutes
 #include <gort/gort.hpp>
 int main() {
-  gort::sim::run({.seed = 3}, [] {
-    gort::go({.name = "leaky"}, [] { (void)gort::make_chan<int>().recv(); });
-  });
+  gort::sim::run({.seed = 3},
+                 [] { gort::go({.name = "leaky"}, [] { (void)gort::make_chan<int>().recv(); }); });
 }

@@ -232,19 +232,14 @@ GO_TEST(Netpoll, StressOfDeadlinesAgainstBytes) {
   });
   int sent = 0;
   for (int i = 0; i < 3000; ++i) {
-    if (i % 3 == 0) {
-      p.write('s');
-      ++sent;
-    }
+    if (i % 3 == 0) sent += ::write(p.b, "s", 1) == 1 ? 1 : 0;  // no room: he has been kept from reading
     rt::pollSetDeadline(p.pd, i % 2 == 0 ? 1 : rt::nanotime() + i % 50 * 1000, PollMode::read);
     if (i % 7 == 0) gort::yield();
   }
   stop = true;
-  rt::pollSetDeadline(p.pd, 0, PollMode::read);
-  p.write('s');
-  wg.wait();
   rt::pollSetDeadline(p.pd, 1, PollMode::read);
-  EXPECT_LE(bytes.load(), sent + 1);
+  wg.wait();
+  EXPECT_LE(bytes.load(), sent);
   EXPECT_GT(timeouts.load(), 0);
 }
 
