@@ -30,7 +30,9 @@ using rt::os::sys;
 namespace {
 
 constexpr int kLookups = 64;
-constexpr int kLongestQueue = 65535;  // the kernel cuts it to net.core.somaxconn
+constexpr std::size_t kResolverStack = std::size_t{256}
+                                       << 10;  // whatever the default is: the C library takes what it likes
+constexpr int kLongestQueue = 65535;           // the kernel cuts it to net.core.somaxconn
 
 int family_wanted(network n) {
   switch (n.value()) {
@@ -90,7 +92,7 @@ result<std::vector<address>> lookup(const context& ctx, const std::string& host,
   static constinit semaphore slots{kLookups};
   if (error e = slots.acquire(ctx)) return lookup_error(host, e);
   auto answer = make_chan<result<std::vector<address>>>(1);
-  go([answer, host, service, n] {
+  go({.name = "resolver", .stack = kResolverStack}, [answer, host, service, n] {
     result<std::vector<address>> r = ask(host, service, n);
     slots.release();
     answer.send(std::move(r));
@@ -186,7 +188,7 @@ result<conn> connect_one(const context& ctx, network n, const address& to, const
   result<sock_addr> target = to_sock_addr(to);
   if (!target) return failed(target.error());
   f.set_deadline(2, until);
-  const after_guard guard = c.bind(ctx);
+  after_guard guard = c.bind(ctx);
   bool asked = false;
   const auto done = f.attempt(rt::PollMode::write, "connect", [&]() -> long {
     if (!asked) {
@@ -207,7 +209,8 @@ result<conn> connect_one(const context& ctx, network n, const address& to, const
     if (done.error().timeout()) return failed(errc::io_timeout);
     return failed(done.error().unwrap().wrap("connect"));
   }
-  f.set_deadline(3, gort::clock::time_point::max());
+  if (!guard.stop()) return failed(ctx.err());  // it ended just now: its deadline is set, or about to be
+  f.set_deadline(3, no_deadline);
   f.local = name_of(f.fd, false);
   f.remote = to;
   tune(f, o);
