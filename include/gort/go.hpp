@@ -229,10 +229,7 @@ class [[nodiscard]] task {
   // if it ended by goexit and so has no R to give. (A task<void> that ended by goexit has just ended.)
   R join() {
     need();
-    struct guard {
-      detail::task_state<R>* p;
-      ~guard() { p->release(); }
-    } own{st_};
+    const reference own{st_};
     st_->wait();
     st_ = nullptr;
     own.p->rethrow();
@@ -261,13 +258,17 @@ class [[nodiscard]] task {
   void need() const {
     if (st_ == nullptr) panic("gort: join or done of a task that was joined, moved from or detached");
   }
+  // reference gives the state back, also when a panic leaves.
+  struct reference {
+    detail::task_state<R>* p;
+    ~reference() { p->release(); }
+  };
   void end() {
     if (st_ == nullptr) return;
-    detail::task_state<R>* st = std::exchange(st_, nullptr);
-    st->cancel();
-    st->wait();
-    if (st->failed() && std::uncaught_exceptions() == 0) st->unjoined();
-    st->release();
+    const reference own{std::exchange(st_, nullptr)};
+    own.p->cancel();
+    own.p->wait();
+    if (own.p->failed() && std::uncaught_exceptions() == 0) own.p->unjoined();
   }
 
   detail::task_state<R>* st_ = nullptr;

@@ -53,10 +53,7 @@ void scavengeStacks() {
 
 // deepSleep waits while nothing runs.  Returns false if something does.
 bool deepSleep() {
-  if (!sched.gcwaiting.load(Order::relaxed) && sched.npidle.load(Order::relaxed) != gomaxprocs) {
-    lookAgainNs.store(0, Order::relaxed);
-    return false;
-  }
+  if (!sched.gcwaiting.load(Order::relaxed) && sched.npidle.load(Order::relaxed) != gomaxprocs) return false;
   lock(sched.lock);
   if (!sched.gcwaiting.load(Order::relaxed) && sched.npidle.load(Order::relaxed) != gomaxprocs) {
     unlock(sched.lock);
@@ -189,7 +186,10 @@ bool othersAlive() {
 void checkdead() {
   if (!runMode || sched.nextra.load(Order::relaxed) > 0 || getg()->m->dying != 0) return;
   const int32 run = mcount() - sched.nmidle - sched.nmidlelocked - sched.nmsys;
-  if (run > 0) return;
+  if (run > 0) {
+    lookAgainNs.store(0, Order::relaxed);
+    return;
+  }
   GORT_CHECK(run == 0, "checkdead: inconsistent counts");
   struct Count {
     int waiting = 0, runnable = 0;
