@@ -412,7 +412,7 @@ GO_TEST(WaitGroup, WaitsForAllAndMayBeReused) {
     two.add(kN);
     auto exited = gort::make_chan<bool>(kN);
     for (int i = 0; i < kN; ++i) {
-      gort::go([&] {
+      gort::go([&one, &two, exited] {
         one.done();
         two.wait();
         exited.send(true);

@@ -367,7 +367,7 @@ GO_TEST(Chan, ManyConsumersSeeEveryValueOnce) {
     });
   }
   long expected = 0;
-  gort::go([&] {
+  gort::go([&, queue] {
     for (int i = 0; i < kValues; ++i) {
       expected += kPrimes[i % 10];
       queue.send(kPrimes[i % 10]);
