@@ -60,8 +60,8 @@ result<std::size_t> send_all(net_fd& f, std::span<iovec> v) {
     msghdr m{};
     m.msg_iov = v.data();
     m.msg_iovlen = v.size();
-    const auto n = f.attempt(rt::PollMode::write, "write",
-                             [&] { return sys(SYS_sendmsg, f.fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT); });
+    auto n = f.attempt(rt::PollMode::write, "write",
+                       [&] { return sys(SYS_sendmsg, f.fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT); });
     if (!n) return n;
     total += *n;
     v = drop_front(v, *n);
@@ -98,7 +98,7 @@ result<std::size_t> conn::write(io::const_bytes b) {
   net_fd& f = *h_.get();
   std::size_t total = 0;
   do {
-    const auto n = f.attempt(rt::PollMode::write, "write", [&] {
+    auto n = f.attempt(rt::PollMode::write, "write", [&] {
       return sys(SYS_sendto, f.fd, b.data() + total, b.size() - total, MSG_NOSIGNAL | MSG_DONTWAIT);
     });
     if (!n) return n;
@@ -131,7 +131,7 @@ result<std::size_t> conn::writev(std::span<const io::const_bytes> b) {
     }
     b = b.subspan(n);
     if (bytes == 0) continue;
-    const auto sent = send_all(*h_.get(), {v, n});
+    auto sent = send_all(*h_.get(), {v, n});
     if (!sent) return sent;
     total += *sent;
   }
