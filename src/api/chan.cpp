@@ -49,13 +49,6 @@ static_assert(offsetof(case_node, node) == offsetof(SelectCase, sg));
 static_assert(static_cast<int>(case_kind::def) == static_cast<int>(rt::CaseKind::def));
 static_assert(static_cast<int>(case_state::closed) == static_cast<int>(rt::CaseState::closed));
 
-// False also for a goroutine that was asked to give way: the slow form's Entry is the safe point.
-inline bool onGoroutine() {
-  const rt::G* gp = rt::getg();
-  return GORT_LIKELY(gp != nullptr && gp->m->p != nullptr &&
-                     rt::loadRelaxed(&gp->stackguard0) != rt::kStackPreempt);
-}
-
 // The core's types say "void*" for what it only reads or moves from; a const source is always a plain value.
 inline void* mutableElem(const void* p) { return const_cast<void*>(p); }
 
@@ -120,7 +113,7 @@ auto* keptBlocks(rt::M* mp, std::size_t align, std::size_t bytes) {
 
 void* blockAlloc(std::size_t align, std::size_t bytes) {
   void* b = nullptr;
-  if (onGoroutine()) {
+  if (const rt::FastEntry in; in) {
     rt::M* mp = rt::acquirem();
     if (auto* list = keptBlocks(mp, align, bytes); list != nullptr && list->head != nullptr) {
       b = list->head;
@@ -128,12 +121,13 @@ void* blockAlloc(std::size_t align, std::size_t bytes) {
       --list->n;
     }
     rt::releasem(mp);
+    in.leave();
   }
   return b != nullptr ? b : std::aligned_alloc(align, bytes);
 }
 
 void blockFree(void* b, std::size_t align, std::size_t bytes) {
-  if (onGoroutine()) {
+  if (const rt::FastEntry in; in) {
     rt::M* mp = rt::acquirem();
     auto* list = keptBlocks(mp, align, bytes);
     const bool keep = list != nullptr && list->n < kBlocksKept;
@@ -143,6 +137,7 @@ void blockFree(void* b, std::size_t align, std::size_t bytes) {
       ++list->n;
     }
     rt::releasem(mp);
+    in.leave();
     if (keep) return;
   }
   std::free(b);
@@ -179,25 +174,38 @@ void chan_release(hchan* c) noexcept {
 }
 
 void chan_send(hchan* c, const void* src) {
-  if (onGoroutine()) {
+  if (const rt::FastEntry in; in) {
     (void)rt::chansend(c, mutableElem(src), true, nullptr);
+    in.leave();
     return;
   }
   (void)sendSlow(c, mutableElem(src), true);
 }
 
 bool chan_try_send(hchan* c, const void* src) {
-  if (onGoroutine()) return rt::chansend(c, mutableElem(src), false, nullptr) == ChanResult::ok;
+  if (const rt::FastEntry in; in) {
+    const ChanResult r = rt::chansend(c, mutableElem(src), false, nullptr);
+    in.leave();
+    return r == ChanResult::ok;
+  }
   return sendSlow(c, mutableElem(src), false) == ChanResult::ok;
 }
 
 chan_status chan_recv(hchan* c, void* dst) {
-  if (onGoroutine()) return toStatus(rt::chanrecv(c, dst, true, nullptr));
+  if (const rt::FastEntry in; in) {
+    const ChanResult r = rt::chanrecv(c, dst, true, nullptr);
+    in.leave();
+    return toStatus(r);
+  }
   return toStatus(recvSlow(c, dst, true));
 }
 
 chan_status chan_try_recv(hchan* c, void* dst) {
-  if (onGoroutine()) return toStatus(rt::chanrecv(c, dst, false, nullptr));
+  if (const rt::FastEntry in; in) {
+    const ChanResult r = rt::chanrecv(c, dst, false, nullptr);
+    in.leave();
+    return toStatus(r);
+  }
   return toStatus(recvSlow(c, dst, false));
 }
 
@@ -232,7 +240,11 @@ GORT_NOINLINE case_node* selectSlow(case_node* first) {
 }  // namespace
 
 case_node* select_go(case_node* first) {
-  if (onGoroutine()) return fromCore(rt::selectgo(toCore(first), rt::WaitReason::select, nullptr));
+  if (const rt::FastEntry in; in) {
+    case_node* hit = fromCore(rt::selectgo(toCore(first), rt::WaitReason::select, nullptr));
+    in.leave();
+    return hit;
+  }
   return selectSlow(first);
 }
 

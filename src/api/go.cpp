@@ -265,13 +265,27 @@ void call_on_goroutine(void (*fn)(void*), void* arg) {
 
 syscall_scope::syscall_scope() : active_(false) {
   rt::G* gp = rt::getg();
-  if (gp == nullptr || gp->m->p == nullptr || rt::simMode) return;
-  active_ = true;
-  rt::entersyscall();
+  if (gp == nullptr || rt::simMode) return;
+  const rt::uint8 was = gp->inside;
+  gp->inside = 1;  // so that no preemption comes between the look and the call
+  rt::compilerBarrier();
+  if (gp->m->p != nullptr) {
+    active_ = true;
+    rt::entersyscall();
+  }
+  rt::compilerBarrier();
+  gp->inside = was;
 }
 
 syscall_scope::~syscall_scope() {
-  if (active_) rt::exitsyscall();
+  if (!active_) return;
+  rt::G* gp = rt::getg();
+  const rt::uint8 was = gp->inside;
+  gp->inside = 1;
+  rt::compilerBarrier();
+  rt::exitsyscall();
+  rt::compilerBarrier();
+  gp->inside = was;
 }
 
 }  // namespace detail

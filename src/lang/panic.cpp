@@ -58,6 +58,7 @@ G* panickingG() {
   G* gp = getg();
   if (gp == nullptr) fatal("panic on a thread that the runtime does not know");
   if (gp->m != nullptr && gp == gp->m->g0) throw_("panic on system stack");
+  gp->inside = 0;
   return gp;
 }
 
@@ -120,6 +121,7 @@ void frameAbandon(FuncFrame& f) {
 
 bool framePanics(FuncFrame& f, Panic& p) {
   G* gp = f.g;
+  gp->inside = 0;
   p.link = gp->panic_;
   gp->panic_ = &p;
   while (f.top != nullptr) {

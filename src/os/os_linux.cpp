@@ -108,6 +108,46 @@ void usleep(uint32 us) {
 
 int tgkillSelf(int sig) { return static_cast<int>(sys(SYS_tgkill, getpid(), gettid(), sig)); }
 
+int tgkill(int tid, int sig) { return static_cast<int>(sys(SYS_tgkill, getpid(), tid, sig)); }
+
+int64 threadCpu(int tid) {
+  constexpr int kPerThread = 4, kSched = 2;  // the kernel's numbering of CPU clocks
+  struct {
+    int64 sec, nsec;
+  } ts{};
+  if (sys(SYS_clock_gettime, static_cast<int>(~static_cast<unsigned>(tid) << 3 | kPerThread | kSched), &ts) <
+      0)
+    return -1;
+  return ts.sec * 1000000000 + ts.nsec;
+}
+
+int sleepingIn(int tid, uintptr* pc) {
+  char path[48] = "/proc/self/task/";
+  char* p = path + __builtin_strlen(path);
+  char digits[12];
+  int n = 0;
+  for (int t = tid; t > 0; t /= 10) digits[n++] = static_cast<char>('0' + t % 10);
+  while (n > 0) *p++ = digits[--n];
+  __builtin_memcpy(p, "/syscall", sizeof "/syscall");
+  const long fd = openRead(path);
+  if (fd < 0) return -1;
+  char text[256];
+  const long len = read(static_cast<int>(fd), text, sizeof text - 1);
+  close(static_cast<int>(fd));
+  if (len <= 0 || text[0] < '0' || text[0] > '9') return -1;  // "running", or "-1 sp pc": stopped elsewhere
+  int nr = 0;
+  for (long i = 0; i < len && text[i] >= '0' && text[i] <= '9'; ++i) nr = nr * 10 + (text[i] - '0');
+  long last = len;  // "nr arg0 .. arg5 sp pc", pc in hexadecimal
+  while (last > 0 && text[last - 1] != 'x') --last;
+  uintptr v = 0;
+  for (long i = last; i < len && text[i] != '\n'; ++i) {
+    const char c = text[i];
+    v = v << 4 | static_cast<uintptr>(c <= '9' ? c - '0' : c - 'a' + 10);
+  }
+  *pc = v;
+  return nr;
+}
+
 uint64 randomSeed() {
   uint64 seed = 0;
   constexpr unsigned kNonBlock = 1;

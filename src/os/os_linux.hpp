@@ -37,7 +37,11 @@ int ncpuAffinity();  // CPUs this process may run on
 void osyield();
 void usleep(uint32 us);
 int tgkillSelf(int sig);  // raise sig on the calling thread
-uint64 randomSeed();      // getrandom, else clock and addresses
+int tgkill(int tid, int sig);
+int64 threadCpu(int tid);  // ns of CPU time that a thread of this process has used; -1: it has gone
+// sleepingIn tells in which system call a thread of this process sleeps, and where that returns to. -1: none, or unknown.
+int sleepingIn(int tid, uintptr* pc);
+uint64 randomSeed();  // getrandom, else clock and addresses
 
 // The process environment and arguments as the kernel laid them out; found once in osinit without libc locks.
 const char* getenv(const char* name);

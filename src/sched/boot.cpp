@@ -94,6 +94,7 @@ void boot() {
   siminit();
   if (gort_api_boot != nullptr) gort_api_boot();
   initsig(runMode ? config.signals : CrashSignals::none);
+  preemptinit();
   schedinit();
   watchForks();
 }
@@ -158,7 +159,7 @@ void askM0ToLeave() {
     asleep = true;
     break;
   }
-  if (m0.lockedIdle) {
+  if (m0.lockedIdle && m0.hog == nullptr) {
     m0.lockedIdle = false;
     --sched.nmidlelocked;
     asleep = true;
@@ -170,6 +171,7 @@ void askM0ToLeave() {
 
 // mainEnd is the end of run(): abandons all other goroutines and sends m0 home.   Runs on: the main goroutine.
 [[noreturn]] void mainEnd(const int* code) {
+  const Entry entry;
   runMode = false;
   getg()->systemGoroutine =
       true;  // it may outlive run() by a moment: neither counted nor reported as left over
@@ -191,6 +193,8 @@ void askM0ToLeave() {
     netpollBreak();
   }
   if (stopped) startTheWorld();
+  while (releaseHog()) {  // rule R6: what they hold, the end of the process may need
+  }
   if (!here) {
     entersyscallblock();
     if (!notetsleep(m0left, kLeaveNs))
@@ -214,11 +218,15 @@ void awaitLastMain() {
 
 void mainGoroutine(void* p) {
   const MainStart s = *static_cast<MainStart*>(p);
-  setGomaxprocs(s.procs);
-  if (s.stack != 0) {  // as debug::set_max_stack does it: the lists of free goroutines go by the default size
-    stopTheWorld("run_options.stack");
-    stackSetDefault(s.stack);
-    startTheWorld();
+  {
+    const Entry entry;
+    setGomaxprocs(s.procs);
+    if (s.stack !=
+        0) {  // as debug::set_max_stack does it: the lists of free goroutines go by the default size
+      stopTheWorld("run_options.stack");
+      stackSetDefault(s.stack);
+      startTheWorld();
+    }
   }
   s.fn(s.arg);
   mainEnd(s.code);
@@ -226,6 +234,7 @@ void mainGoroutine(void* p) {
 
 }  // namespace
 
+bool preemptSignalWanted() { return config.signals != CrashSignals::none; }
 bool isBooted() { return booted.load(Order::acquire); }
 bool inRun() { return m0Busy.load(Order::acquire) != 0; }
 

@@ -99,8 +99,10 @@ void entrySlow(bool* leave) {
   }
   if (gp == gp->m->g0) return;
   ensureThreads();
+  const bool lost = gp->lostP;
+  gp->lostP = false;
   exitsyscall();
-  *leave = true;
+  *leave = !lost;
 }
 
 void exitSlow() { entersyscallblock(); }

@@ -23,7 +23,7 @@ struct DebugDescriptor {
   uint32 waitReasonCount;
   // offsets in G
   uint32 stackLo, stackHi, schedSp, schedPc, status, waitreason, goid, name, m, epochOfG, startpc, whereFile,
-      whereLine, parentGoid, systemGoroutine;
+      whereLine, parentGoid, bits;
   // of the frame at sched.sp: see SwitchFrame; the stack pointer after the switch is sched.sp + frameBytes
   uint32 frameRbp, framePc, frameBytes;
   uint32 mId;  // offset in M
@@ -64,7 +64,7 @@ __attribute__((visibility("default"))) extern const DebugDescriptor gort_debug_d
     offsetof(G, where.file),
     offsetof(G, where.line),
     offsetof(G, parentGoid),
-    offsetof(G, systemGoroutine),
+    offsetof(G, inside) + 1,  // the bits; systemGoroutine is the lowest
     offsetof(SwitchFrame, rbp),
     offsetof(SwitchFrame, pc),
     sizeof(SwitchFrame) + kRedZone,

@@ -76,7 +76,12 @@ bool regsOf(const G* gp, Regs& r) {
   constexpr uintptr kFrame = 24, kRedZone = 128;
   r.valid = 1u << Regs::kBp | 1u << Regs::kSp | 1u << Regs::kPc;
   const auto status = static_cast<GStatus>(readgstatus(gp) & ~static_cast<uint32>(GStatus::Gscan));
+  if (const M* mp = gp->lockedm; status == GStatus::Grunnable && mp != nullptr && mp->hog == gp) {
+    r = *mp->hogRegs;
+    return true;
+  }
   if (status == GStatus::Gsyscall) {
+    if (gp->lostP) return false;  // it runs
     r.pc = gp->syscallpc;
     r.sp = gp->syscallsp;
     r.bp = gp->syscallbp;
@@ -267,7 +272,8 @@ void goroutineheader(Printer& w, const G* gp, const TraceLevel& t) {
   if (scan) w << " (scan)";
   const int64 minutes = blocked && gp->waitsince != 0 ? (nanotime() - gp->waitsince) / 60'000'000'000 : 0;
   if (minutes >= 1) w << ", " << minutes << " minutes";
-  if (gp->lockedm != nullptr) w << ", locked to thread";
+  if (const M* mp = gp->lockedm; mp != nullptr && (mp->hog != gp || mp->lockedExt != 0))
+    w << ", locked to thread";
   w << ']';
   if (gp->name != nullptr) w << " {name: " << gp->name << '}';
   w << ":\n";

@@ -29,7 +29,8 @@
 // Note [G status edges]
 //   Gidle -> Gdead (malg), Gdead -> Grunnable (newproc), Grunnable -> Grunning (execute), Grunning -> Grunnable (yield),
 //   Grunning -> Gwaiting (park), Gwaiting -> Grunnable (ready), Grunning <-> Gsyscall, Gsyscall -> Grunnable (lost its P),
-//   Grunning -> Gdead (exit), Gdead -> Gsyscall -> Gdead (a foreign thread comes and goes). Debug builds check every edge.
+//   Grunning -> Gdead (exit), Gdead -> Gsyscall -> Gdead (a foreign thread comes and goes), Grunnable -> Gsyscall (a hog that
+//   waits for a P is let go on without one). Debug builds check every edge.
 //   The writer is always the one owner of the G, so the word is written with a plain release store. The Gscan bits are
 //   reserved: a collector that scans stacks would compete for the word and brings the exchange back (docs/adr/0003).
 //
@@ -80,7 +81,7 @@ constinit Atomic<int64> abandonedCount{0};  // goroutines of older epochs that n
     case Gdead:
       return to == Grunnable || to == Gsyscall;
     case Grunnable:
-      return to == Grunning || to == Gdead;
+      return to == Grunning || to == Gdead || to == Gsyscall;
     case Grunning:
       return to == Grunnable || to == Gwaiting || to == Gsyscall || to == Gdead;
     case Gwaiting:
@@ -307,10 +308,11 @@ GORT_ALWAYS_INLINE bool timersDue(P* pp) {
 
 // localWork looks where a busy P finds its next goroutine without waiting.
 GORT_ALWAYS_INLINE Found localWork(P* pp) {
-  if (GORT_UNLIKELY(pp->schedtick.load(Order::relaxed) % kGlobalQueueTick == 0) &&
-      sched.runqsize.load(Order::relaxed) > 0) {
+  if (GORT_UNLIKELY(pp->schedtick.load(Order::relaxed) % kGlobalQueueTick == 0) && globalWork()) {
     lock(sched.lock);
-    G* gp = globrunqget(pp, 1);
+    G* gp = GORT_UNLIKELY(sched.nhogs.load(Order::relaxed) > 0) && pp->schedtick.load(Order::relaxed) % 2 == 0
+                ? hogget()
+                : globrunqget(pp, 1);
     unlock(sched.lock);
     if (gp != nullptr) return {gp, false};
   }
@@ -444,6 +446,8 @@ GORT_SYSTEMSTACK G* goexit0(G* gp) {
   GORT_ON_G0();
   M* mp = getg()->m;
   P* pp = mp->p;
+  if (GORT_UNLIKELY(pp == nullptr))
+    return exitsyscall0(gp);  // it ran without one: comes back here when it has one
   if (GORT_UNLIKELY(!stackCanaryIntact(gp)))
     throw_("runtime: stack overflow found at the end of a goroutine (canary)");
   casgstatus(gp, GStatus::Grunning, GStatus::Gdead);
@@ -455,6 +459,7 @@ GORT_SYSTEMSTACK G* goexit0(G* gp) {
   gp->panic_ = nullptr;
   gp->defer_ = nullptr;
   gp->locals = nullptr;
+  gp->inside = 0;
   mp->curg = nullptr;
   if (GORT_UNLIKELY(gp->lockedm !=
                     nullptr)) {  // Go ends the thread; we only undo the lock, the thread's state is C++'s
@@ -471,8 +476,7 @@ GORT_SYSTEMSTACK G* goexit0(G* gp) {
 }  // namespace
 
 GORT_UNINSTRUMENTED void goexit0m() {
-  switchToG0(goexit0);
-  __builtin_unreachable();
+  for (;;) switchToG0(goexit0);
 }
 
 // gort_goexit is where a goroutine's entry function returns to (asm: gort_gostart).
@@ -581,6 +585,7 @@ GORT_SYSTEMSTACK G* gosched_m(G* gp) {
   GORT_ON_G0();
   M* mp = gp->m;
   P* pp = mp->p;
+  if (GORT_UNLIKELY(pp == nullptr)) return exitsyscall0(gp);  // a preemption took it just before the switch
   const uint32 tick = pp->schedtick.load(Order::relaxed);
   if (GORT_UNLIKELY(!RunqEnv::exclusive() || mp->lockedg != nullptr || mp->leaving || mp->spinning ||
                     simMode || chaosMode || sched.gcwaiting.load(Order::relaxed) || timerPollUntil(pp) != 0 ||
@@ -655,7 +660,7 @@ void globrunqputbatch(GQueue& q, int32 n) {
 // globrunqget takes a fair share (at most max, 0: no limit) for pp's queue and returns one of it.
 G* globrunqget(P* pp, int32 max) {
   const int32 size = sched.runqsize.load(Order::relaxed);
-  if (size == 0) return nullptr;
+  if (size == 0) return hogget();
   int32 n = size / gomaxprocs + 1;
   if (n > size) n = size;
   if (max > 0 && n > max) n = max;
@@ -779,7 +784,7 @@ Stolen stealWork(P* pp, int64 now) {
 
 // checkRunqsNoP looks whether any P has work; takes an idle P for it. Part (3) of stop spinning.
 P* checkRunqsNoP() {
-  bool found = sched.runqsize.load(Order::relaxed) > 0;
+  bool found = globalWork();
   for (int32 i = 0; i < gomaxprocs && !found; ++i) found = !allp[i]->runq.empty();
   if (found) {
     lock(sched.lock);
@@ -897,7 +902,7 @@ G* idle(M* mp, P* pp, int64 pollUntil) {
     unlock(sched.lock);
     return nullptr;
   }
-  if (sched.runqsize.load(Order::relaxed) > 0) {
+  if (globalWork()) {
     G* gp = globrunqget(pp, 0);
     unlock(sched.lock);
     return gp;
@@ -940,7 +945,7 @@ GORT_SYSTEMSTACK Found findRunnable() {
     const CheckTimersResult due = checkTimers(pp, 0);
     int64 pollUntil = due.pollUntil;
     if (const Found f = localWork(pp); f.gp != nullptr) return f;
-    if (sched.runqsize.load(Order::relaxed) > 0) {
+    if (globalWork()) {
       lock(sched.lock);
       G* gp = globrunqget(pp, 0);
       unlock(sched.lock);
@@ -977,7 +982,10 @@ GORT_SYSTEMSTACK GORT_COLD G* scheduleSlow(Found f) {
     }
     if (f.gp == nullptr) f = findRunnable();
     if (mp->spinning) resetspinning();
-    if (f.gp->epoch != sched.epoch.load(Order::relaxed) && abandoned(f.gp)) continue;
+    if (f.gp->epoch != sched.epoch.load(Order::relaxed) && abandoned(f.gp)) {
+      hogAbandon(f.gp);
+      continue;
+    }
     if (f.gp->lockedm != nullptr && f.gp->lockedm != mp) {
       startlockedm(f.gp);
       continue;

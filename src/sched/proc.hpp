@@ -82,14 +82,25 @@ uint32 readgstatus(const G* gp);
 
 // ---- entering from anywhere: the guard of every public entry point. Foreign threads get an M; outside of a call their
 // goroutine is in a system call. Also the safe point where a goroutine that was asked to gives way. Cheap on a goroutine:
-// three loads and two branches.
+// four loads, two stores and two branches.
+//
+// Inside, the goroutine has a P and keeps it: `inside` is set before the P is looked at, and the signal that takes Ps away
+// (preempt.cpp) leaves alone who is inside. A panic clears it: what it runs is the user's.
 void entrySlow(bool* leave);
 void exitSlow();
 class Entry {
  public:
   Entry() {
     G* gp = getg();
-    if (GORT_UNLIKELY(gp == nullptr || gp->m->p == nullptr)) {
+    if (GORT_UNLIKELY(gp == nullptr)) {
+      entrySlow(&leave_);
+      getg()->inside = 1;
+      return;
+    }
+    was_ = gp->inside;
+    gp->inside = 1;
+    compilerBarrier();  // against our own signal handler only
+    if (GORT_UNLIKELY(gp->m->p == nullptr)) {
       entrySlow(&leave_);
     } else if (GORT_UNLIKELY(loadRelaxed(&gp->stackguard0) == kStackPreempt)) {
       checkPreempt();
@@ -97,12 +108,38 @@ class Entry {
   }
   ~Entry() {
     if (GORT_UNLIKELY(leave_)) exitSlow();
+    compilerBarrier();
+    getg()->inside = was_;
   }
   Entry(const Entry&) = delete;
   Entry& operator=(const Entry&) = delete;
 
  private:
   bool leave_ = false;
+  uint8 was_ = 0;
+};
+
+// FastEntry is an Entry without slow forms and without a destructor (a panic may jump over its frame). False: take an Entry.
+class FastEntry {
+ public:
+  FastEntry() : gp_(getg()) {
+    if (GORT_UNLIKELY(gp_ == nullptr)) return;
+    was_ = gp_->inside;
+    gp_->inside = 1;
+    compilerBarrier();
+    if (GORT_LIKELY(gp_->m->p != nullptr && loadRelaxed(&gp_->stackguard0) != kStackPreempt)) return;
+    gp_->inside = was_;
+    gp_ = nullptr;
+  }
+  explicit operator bool() const { return GORT_LIKELY(gp_ != nullptr); }
+  void leave() const {
+    compilerBarrier();
+    gp_->inside = was_;
+  }
+
+ private:
+  G* gp_;
+  uint8 was_ = 0;
 };
 
 // ---- seeded modes

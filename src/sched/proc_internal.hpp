@@ -5,6 +5,7 @@
 #pragma once
 #include "base/check.hpp"
 #include "base/print.hpp"
+#include "sched/preempt.hpp"
 #include "sched/proc.hpp"
 #include "sched/runtime1.hpp"
 
@@ -35,7 +36,23 @@ void wakep();
 void setCoarseNow(int64 now);
 void abandonAll();  // Requires: world stopped
 
+// globalWork: there is something that belongs to no P.
+inline bool globalWork() {
+  return sched.runqsize.load(Order::relaxed) > 0 || GORT_UNLIKELY(sched.nhogs.load(Order::relaxed) > 0);
+}
+
+// ---- preempt.cpp
+void preemptinit();       // once at boot; Requires: the signal policy is known
+bool preemptsBySignal();  // the signal is Gort's
+G* hogget();              // Requires: sched.lock
+bool releaseHog();        // lets the oldest waiting hog go on without a P. False: there is none
+void hogAbandon(G* gp);   // gp was dequeued and gets no P any more: if it is a hog, its thread goes on
+void rescueHogs(int64 now, bool stopping);  // rule R3
+
 // ---- proc_m.cpp
+void newSpareM();
+bool anyWork();
+bool workWaiting(int64 now);  // somebody could run, or a timer is due, and no P is idle
 M* allocm(bool extra);
 void mcommoninit(M* mp);
 void newm(void (*fn)(), P* pp, int64 id);
@@ -64,8 +81,9 @@ void bindThread(M* mp);  // per-thread state of an M: tid, EH globals, fiber
 // ---- proc_world.cpp
 GORT_SYSTEMSTACK void gcstopm();
 void procresize(int32 n);  // Requires: world stopped or start-up
-bool preemptone(P* pp);
-bool preemptall();
+bool preemptone(P* pp, bool bySignal);
+bool preemptall(bool bySignal);
+GORT_SYSTEMSTACK G* exitsyscall0(G* gp);
 bool stopTheWorldFor(int64 ns);  // as stopTheWorld, but gives up (world running again) after ns
 uint32 retake(int64 now);
 
@@ -79,6 +97,7 @@ void schedtrace(bool detailed);
 extern Published<bool> runMode;  // gort::run owns the process: crash handlers, deadlock report
 extern Atomic<bool> booted;
 extern Atomic<bool> mainStarted;
+bool preemptSignalWanted();
 void mainLeft();  // m0 is on its way out of run()
 
 // ---- copies.cpp, fork.cpp

@@ -70,9 +70,16 @@ void mstart(void* arg) {
   bindThread(mp);
   os::setThreadName("gort-m");
   if (mp->mstartfn != nullptr) mp->mstartfn();
-  acquirep(mp->nextp);
-  mp->nextp = nullptr;
-  gort_enterg0(mp, [](G*) { return schedule(); });
+  if (mp->nextp != nullptr) {
+    acquirep(mp->nextp);
+    mp->nextp = nullptr;
+    gort_enterg0(mp, [](G*) { return schedule(); });
+  } else {  // a spare one
+    gort_enterg0(mp, [](G*) {
+      stopm();
+      return schedule();
+    });
+  }
   mexit(mp);
 }
 
@@ -178,6 +185,8 @@ M* allocm(bool extra) {
 
 namespace {
 
+constinit bool spareComing = false;  // by sched.lock
+
 int64 mReserveID() {
   const int64 id = sched.mnext++;
   if (sched.mnext - sched.nmfreed > sched.maxmcount) {
@@ -210,6 +219,26 @@ void newm(void (*fn)(), P* pp, int64 id) {
   newmHandoff.head = mp;
   unlock(newmHandoff.lock);
   wakeTemplateThread();
+}
+
+// newSpareM makes an M that waits for work, unless one is being made.   Runs on: any stack with an M; needs no P.
+void newSpareM() {
+  constexpr int32 kLeave = 16;  // of the limit, for those who must have one
+  lock(sched.lock);
+  if (spareComing || sched.midle != nullptr || mcount() >= sched.maxmcount - kLeave) {
+    unlock(sched.lock);
+    return;
+  }
+  spareComing = true;
+  const int64 id = mReserveID();
+  unlock(sched.lock);
+  newm(
+      [] {
+        lock(sched.lock);
+        spareComing = false;
+        unlock(sched.lock);
+      },
+      nullptr, id);
 }
 
 namespace {
@@ -285,14 +314,18 @@ void stopm() {
   mp->nextp = nullptr;
 }
 
-namespace {
-
 // anyWork: somebody's queue is not empty.
 bool anyWork() {
-  bool any = sched.runqsize.load(Order::relaxed) > 0;
+  bool any = globalWork();
   for (int32 i = 0; i < gomaxprocs && !any; ++i) any = !allp[i]->runq.empty();
   return any;
 }
+
+bool workWaiting(int64 now) {
+  return sched.npidle.load(Order::relaxed) == 0 && (anyWork() || timersSleepUntil() <= now);
+}
+
+namespace {
 
 // keepPolling: pp went idle without its M going through idle(), which would have waited for I/O if nobody else does.
 void keepPolling() {
@@ -304,7 +337,7 @@ void keepPolling() {
 // handoffp gives up pp, which has no M: to another M if there is work, else to the idle list.
 void handoffp(P* pp) {
   notInForkedChild();
-  if (!pp->runq.empty() || sched.runqsize.load(Order::relaxed) != 0) {
+  if (!pp->runq.empty() || globalWork()) {
     startm(pp, false, false);
     return;
   }
@@ -320,7 +353,7 @@ void handoffp(P* pp) {
     unlock(sched.lock);
     return;
   }
-  if (sched.runqsize.load(Order::relaxed) != 0) {
+  if (globalWork()) {
     startm(pp, false, true);
     unlock(sched.lock);
     return;

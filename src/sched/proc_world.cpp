@@ -35,7 +35,7 @@ bool stopAll(int64 ns) {
   lock(sched.lock);
   sched.stopwait = gomaxprocs;
   sched.gcwaiting.store(true);
-  preemptall();
+  preemptall(false);
   mp->p->status.store(st(PStatus::Pgcstop));
   --sched.stopwait;
   for (int32 i = 0; i < gomaxprocs; ++i) {
@@ -62,7 +62,8 @@ bool stopAll(int64 ns) {
       unlock(sched.lock);
       if (late) return false;
     }
-    preemptall();
+    preemptall(true);
+    rescueHogs(os::nanotime(), true);
   }
   noteclear(sched.stopnote);
   return true;
@@ -103,20 +104,21 @@ void startAll() {
 
 }  // namespace
 
-bool preemptone(P* pp) {
+bool preemptone(P* pp, bool bySignal) {
   M* mp = pp->m;
   if (mp == nullptr || mp == getg()->m) return false;
   G* gp = mp->curg;
   if (gp == nullptr || gp == mp->g0) return false;
   storeRelaxed(&pp->preempt, true);
   storeRelaxed(&gp->stackguard0, kStackPreempt);
+  if (bySignal) preemptM(mp, kAskYield);
   return true;
 }
 
-bool preemptall() {
+bool preemptall(bool bySignal) {
   bool any = false;
   for (int32 i = 0; i < gomaxprocs; ++i) {
-    if (allp[i]->status.load(Order::relaxed) == st(PStatus::Prunning)) any |= preemptone(allp[i]);
+    if (allp[i]->status.load(Order::relaxed) == st(PStatus::Prunning)) any |= preemptone(allp[i], bySignal);
   }
   return any;
 }
@@ -319,10 +321,13 @@ bool exitsyscallfast(M* mp, P* oldp) {
 // leftBehind: run() ended while gp was in the kernel. It gets no P any more (Note [Epochs] in proc.cpp).
 bool leftBehind(const G* gp) { return gp->epoch != sched.epoch.load(Order::relaxed) && !gp->foreign; }
 
+}  // namespace
+
 // exitsyscall0 is the slow way back: no P was free, or there is none for gp.   Runs on: g0, through mcall, without a P.
-GORT_SYSTEMSTACK G* exitsyscall0(G* gp) {
+G* exitsyscall0(G* gp) {
   GORT_ON_G0();
   M* mp = getg()->m;
+  gp->lostP = false;
   casgstatus(gp, GStatus::Gsyscall, GStatus::Grunnable);
   mp->curg = nullptr;
   gp->m = nullptr;
@@ -346,8 +351,6 @@ GORT_SYSTEMSTACK G* exitsyscall0(G* gp) {
   return schedule();
 }
 
-}  // namespace
-
 GORT_NOINLINE void exitsyscall() {
   G* gp = getg();
   M* mp = gp->m;
@@ -365,22 +368,52 @@ GORT_NOINLINE void exitsyscall() {
   gp->syscallsp = gp->syscallpc = gp->syscallbp = 0;
 }
 
+namespace {
+
+constexpr int64 kForcePreemptNs = 10 * 1000 * 1000;
+
+// retakeRunning looks at a P that runs: its goroutine has had its time when it has run for 10 ms while others wait.
+void retakeRunning(P* pp, int64 now, bool wanted) {
+  auto& pd = pp->sysmontick;
+  const uint32 t = pp->schedtick.load(Order::relaxed);
+  if (pd.schedtick != t) {
+    pd.schedtick = t;
+    pd.schedwhen = pp->hogTick.load(Order::acquire) == t ? pp->hogStart.load(Order::relaxed) : now;
+    pd.cpu = -1;
+    pd.signalled = 0;
+    pd.reported = false;
+    return;
+  }
+  M* mp = pp->m;
+  if (mp == nullptr) return;
+  const int64 stall = loadRelaxed(&debug.stallNs);
+  if (GORT_UNLIKELY(stall != 0) && !pd.reported && now - pd.schedwhen >= stall) {
+    pd.reported = true;
+    preemptM(mp, kAskReport);
+  }
+  if (pd.cpu < 0) {
+    pd.cpu = os::threadCpu(mp->tid);
+    pd.cpuwhen = now;
+    return;
+  }
+  if (!wanted || now - pd.schedwhen < kForcePreemptNs) return;
+  // It stood still since the first look: so it sleeps since then at the latest.
+  mp->blockedSince.store(os::threadCpu(mp->tid) == pd.cpu ? pd.cpuwhen : 0, Order::relaxed);
+  if (preemptone(pp, preemptsBySignal()) && pd.signalled == 0) pd.signalled = now;
+}
+
+}  // namespace
+
 // retake takes Ps from long system calls and asks long running goroutines to yield.   Runs on: sysmon.
 uint32 retake(int64 now) {
-  constexpr int64 kForcePreemptNs = 10 * 1000 * 1000;
   uint32 n = 0;
+  const bool wanted = workWaiting(now);
   for (int32 i = 0; i < gomaxprocs; ++i) {
     P* pp = allp[i];
     auto& pd = pp->sysmontick;
     const uint32 s = pp->status.load();
     if (s == st(PStatus::Prunning)) {
-      const uint32 t = pp->schedtick.load(Order::relaxed);
-      if (pd.schedtick != t) {
-        pd.schedtick = t;
-        pd.schedwhen = now;
-      } else if (pd.schedwhen + kForcePreemptNs <= now) {
-        preemptone(pp);
-      }
+      retakeRunning(pp, now, wanted);
     }
     if (s != st(PStatus::Psyscall)) continue;
     const uint32 t = pp->syscalltick.load(Order::relaxed);
@@ -399,6 +432,7 @@ uint32 retake(int64 now) {
     }
     incidlelocked(1);
   }
+  rescueHogs(now, false);
   return n;
 }
 

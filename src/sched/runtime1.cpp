@@ -42,6 +42,25 @@ bool parseUint(Span v, uint64* out) {
   return true;
 }
 
+// parseDuration reads a whole number with its unit: ns, us, ms or s.
+bool parseDuration(Span v, int64* out) {
+  struct {
+    const char* name;
+    uint64 ns;
+  } constexpr kUnits[] = {{"ns", 1}, {"us", 1000}, {"ms", 1000 * 1000}, {"s", 1000 * 1000 * 1000}};
+  std::size_t digits = 0;
+  while (digits < v.n && v.p[digits] >= '0' && v.p[digits] <= '9') ++digits;
+  uint64 n = 0;
+  if (!parseUint({v.p, digits}, &n)) return false;
+  for (const auto& u : kUnits) {
+    if (!Span{v.p + digits, v.n - digits}.is(u.name)) continue;
+    if (n == 0 || n > static_cast<uint64>(INT64_MAX) / u.ns) return false;
+    *out = static_cast<int64>(n * u.ns);
+    return true;
+  }
+  return false;
+}
+
 void warn(const char* what, Span key, Span value, const char* fix) {
   Printer p;
   p << "runtime: ignoring " << what << " ";
@@ -60,6 +79,7 @@ void setOne(Span key, Span value) {
       {"schedtrace", &debug.schedtrace},
       {"scheddetail", &debug.scheddetail},
       {"panicnil", &debug.panicnil},
+      {"asyncpreemptoff", &debug.asyncpreemptoff},
   };
   uint64 n = 0;
   if (key.is("stackguard")) {
@@ -67,6 +87,11 @@ void setOne(Span key, Span value) {
     if (value.is("mprotect")) return stackForceGuardMode(GuardMode::protect);
     if (value.is("canary")) return stackForceGuardMode(GuardMode::canary);
     return warn("GODEBUG", key, value, "want install, mprotect or canary");
+  }
+  if (key.is("stall")) {
+    int64 ns = 0;
+    if (!parseDuration(value, &ns)) return warn("GODEBUG", key, value, "want a duration: 500us, 100ms or 2s");
+    return storeRelaxed(&debug.stallNs, ns);
   }
   const bool number = parseUint(value, &n);
   if (key.is("sim") || key.is("chaos")) {
@@ -131,7 +156,7 @@ void parseDebugVars(const char* extra, std::size_t extraLen) {
 void parseMoreDebugVars(const char* extra, std::size_t extraLen) { forEachSetting(extra, extraLen, setOne); }
 
 const char* debugVarOfTheBoot(const char* extra, std::size_t extraLen) {
-  constexpr const char* kNames[] = {"sim", "chaos", "stackguard"};
+  constexpr const char* kNames[] = {"sim", "chaos", "stackguard", "asyncpreemptoff"};
   const char* found = nullptr;
   forEachSetting(extra, extraLen, [&](Span key, Span) {
     for (const char* name : kNames) {

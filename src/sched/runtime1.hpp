@@ -10,6 +10,8 @@ struct DebugVars {
   int32 schedtrace = 0;  // ms between lines, 0: off
   int32 scheddetail = 0;
   int32 panicnil = 0;
+  int32 asyncpreemptoff = 0;
+  int64 stallNs = 0;  // report goroutines that keep a P for longer; 0: off
   bool sim = false, chaos = false;
   uint64 simSeed = 0, chaosSeed = 0;
 };

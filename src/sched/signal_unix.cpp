@@ -13,7 +13,7 @@
 #include "os/os_linux.hpp"
 #include "os/signal_raw.hpp"
 #include "sched/panic_print.hpp"
-#include "sched/proc.hpp"
+#include "sched/proc_internal.hpp"
 #include "unwind/traceback.hpp"
 
 #if !defined(AT_MINSIGSTKSZ)
@@ -68,6 +68,7 @@ void minitSignalMask() {
   for (const SigTabEntry& e : kSigTable) {
     if (e.fault || e.from <= installed) os::unblockSignal(e.sig);
   }
+  if (preemptsBySignal()) os::unblockSignal(SIGURG);
 }
 
 // sigFetchG finds the goroutine that was interrupted; nullptr: none (a foreign thread, or half-way in a

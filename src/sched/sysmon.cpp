@@ -18,6 +18,8 @@ namespace gort::rt {
 namespace {
 
 constexpr uint32 kMinDelayUs = 20, kMaxDelayUs = 10 * 1000, kAfterSleepUs = 1000;
+constexpr uint32 kWatchUs = 2000;      // while somebody waits for a P: a slice ends when its time is over
+constexpr uint32 kBusyDelayUs = 5000;  // while every P is busy: somebody may come
 constexpr int64 kScavengeNs = int64{250} * 1000 * 1000;
 constexpr int64 kIdleWakeNs = int64{60} * 1000 * 1000 * 1000;
 constexpr int64 kPollNs = int64{10} * 1000 * 1000;
@@ -100,6 +102,8 @@ void sysmonLoop() {
       delay *= 2;
     }
     if (delay > kMaxDelayUs) delay = kMaxDelayUs;
+    if (delay > kWatchUs && sched.npidle.load(Order::relaxed) == 0)
+      delay = workWaiting(os::nanotime()) ? kWatchUs : kBusyDelayUs;
     os::usleep(delay);
     if (deepSleep()) {  // not as eager as after a retake: programs that wake for a moment now and then pay for each look
       idle = 1;

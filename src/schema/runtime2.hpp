@@ -82,11 +82,13 @@ struct G {
   M* m = nullptr;           // nullptr unless running or in a system call
   Gobuf sched;
   Atomic<uint32> atomicstatus{0};
-  WaitReason waitreason{};       // valid while Gwaiting
-  uint8 stackClass = 0;          // size class of the slot, kNoSlot for g0 and foreign goroutines
-  bool systemGoroutine = false;  // runtime's own: not counted, hidden in dumps
-  bool foreign : 1 = false;      // the goroutine that stands for a foreign thread
-  bool stackCanary : 1 = false;  // its slot has no real guard, only known bytes at stack.lo
+  WaitReason waitreason{};           // valid while Gwaiting
+  uint8 stackClass = 0;              // size class of the slot, kNoSlot for g0 and foreign goroutines
+  uint8 inside = 0;                  // in the runtime: Entry sets it, so that preemption leaves the P with it
+  bool systemGoroutine : 1 = false;  // runtime's own: not counted, hidden in dumps; debuggers read this bit
+  bool foreign : 1 = false;          // the goroutine that stands for a foreign thread
+  bool stackCanary : 1 = false;      // its slot has no real guard, only known bytes at stack.lo
+  bool lostP : 1 = false;            // runs without a P, which a preemption took; by its thread
   uint64 goid = 0;
   // park and ready: the second line
   G* schedlink = nullptr;  // in exactly one list at a time
@@ -197,9 +199,17 @@ struct M {
   uint64 procid = 0;
   void* gsignal = nullptr;  // alternate signal stack
   std::size_t gsignalSize = 0;
-  bool leaving = false;   // end of run() (m0) or shutdown: leave g0's loop
-  bool exited = false;    // its thread has ended; on sched.freem
-  G* foreignG = nullptr;  // isextra: the goroutine that stands for the thread
+  bool leaving = false;  // end of run() (m0) or shutdown: leave g0's loop
+  bool exited = false;   // its thread has ended; on sched.freem
+  // preemption; see sched/preempt.cpp
+  Atomic<uint32> signalPending{0};       // what a SIGURG on its way asks for
+  Atomic<int32> blockedIn{-1};           // number of the system call that it sleeps in, -1: none
+  Atomic<uintptr> blockedPc{0};          // where that one returns to
+  Atomic<int64> blockedSince{0};         // no later than this
+  G* hog = nullptr;                      // its goroutine, waiting on this very thread for a P; by sched.lock
+  const struct Regs* hogRegs = nullptr;  // where that one stands; on the signal stack
+  bool hogReleased = false;              // it goes on without one; by sched.lock
+  G* foreignG = nullptr;                 // isextra: the goroutine that stands for the thread
   // debug builds: ranks held
   uint8 heldCount = 0;
   const Mutex* held[12]{};
@@ -220,7 +230,12 @@ struct P {
   struct {
     uint32 schedtick = 0, syscalltick = 0;
     int64 schedwhen = 0, syscallwhen = 0;
-  } sysmontick;  // owner: sysmon
+    int64 cpu = -1, cpuwhen = 0;  // CPU time of its thread, and when that was read
+    int64 signalled = 0;          // when its thread was last asked by signal; 0: not in this slice
+    bool reported = false;        // GODEBUG=stall
+  } sysmontick;                   // owner: sysmon
+  Atomic<int64> hogStart{0};      // when a hog got this P
+  Atomic<uint32> hogTick{~0u};    // schedtick of that slice; published after hogStart
   // dead Gs that keep a default-size stack: no lock, owner P
   GList gFree;
   Published<int32> gFreeN{0};  // others count with it
@@ -255,6 +270,8 @@ struct Sched {
   Atomic<uint32> needspinning{0};
   GQueue runq;
   Atomic<int32> runqsize{0};  // written with lock held, read without
+  GQueue hogs;                // preempted on their threads, in the order in which they get a P again
+  Atomic<int32> nhogs{0};     // written with lock held, read without
   struct {
     Mutex lock{LockRank::gFree};
     GList dirty;                    // dead Gs with touched stacks
@@ -272,7 +289,8 @@ struct Sched {
   uint64 starttimeNs = 0;
   Atomic<uint32> epoch{0};     // +1 when a run() ends: goroutines of older epochs get no P any more
   Atomic<int64> coarseNow{0};  // ns; refreshed by sysmon and by Ms that wake: the clock of waitsince
-  Atomic<int32> nextra{0};     // foreign threads attached: they may wake us, so no deadlock report
+  Atomic<uint64> npreempted{0}, nemergency{0};  // hogs that gave up a P; hogs that were let go on without
+  Atomic<int32> nextra{0};  // foreign threads attached: they may wake us, so no deadlock report
 };
 
 extern Sched sched;

@@ -14,7 +14,7 @@ import gdb
 
 STATUS = {0: "idle", 1: "runnable", 2: "running", 3: "syscall", 4: "waiting", 6: "dead", 8: "copystack", 9: "preempted"}
 FIELDS = ("stackLo stackHi schedSp schedPc status waitreason goid name m epochOfG startpc whereFile whereLine parentGoid "
-          "systemGoroutine frameRbp framePc frameBytes mId").split()
+          "bits frameRbp framePc frameBytes mId").split()
 
 
 def read(address, size):

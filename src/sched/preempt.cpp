@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: Apache-2.0
+// Asynchronous preemption: a goroutine that computes for long, or sleeps in the kernel behind our back, loses its P.
+//                                                                                  (Go: preempt.go, signal_unix.go)
+//
+// Native code may hold libc's locks and addresses of its thread's variables, so what is stopped at an arbitrary instruction
+// must not move to another thread. sysmon (or a stop of the world) sends SIGURG; its handler, on the thread itself, does one
+// of three things:
+//   refuse   the goroutine is inside the runtime (G::inside, M::locks, on g0, a switch half done), or nobody waits. What
+//            preemptone left in stackguard0 makes the next Entry a safe point.
+//   freeze   the usual case, a *hog*: the goroutine becomes Grunnable and goes to sched.hogs; its P goes to somebody else;
+//            the thread waits inside the handler, like that of a goroutine locked to it, until the scheduler hands it a P.
+//   go on    without a P ("blocked is not busy", rule R4): the thread was found asleep in a system call that the user's code
+//            made, on a lock, say. Its goroutine becomes Gsyscall with lostP; the next Entry gets it a P again.
+//
+// Ownership. A waiting hog belongs to sched.hogs; M::hog, hogRegs, hogReleased and lockedIdle of its M are written under
+//   sched.lock. Who dequeues it hands its M a P (startlockedm) or lets it go on without (hogAbandon, releaseHog): exactly one
+//   of the two, because only a dequeuer does either.
+// Invariant. G::inside is set by the goroutine before it looks for its P and cleared when it leaves the runtime, and read by
+//   a handler on the same thread: no ordering but the compiler's is needed. So a P is never taken from who is inside. The
+//   places that look for a P without Entry (yield, the end of a goroutine) find out on g0 and get one there.
+// Rules (docs/adr/0012): R1 nothing here calls libc. R2 a P is only handed to a thread that exists: without an idle one a
+//   spare is asked for and the hog goes on for now, or the P goes straight to another hog, whose thread waits for it.
+//   R3 rescueHogs: a goroutine inside the runtime may wait for a lock of libc that a frozen hog holds (a channel element's
+//   copy calls malloc): when nobody has passed the scheduler for 10 ms after his signal, hogs are let go on without a P, one
+//   every 10 ms; nothing in the process can then wait for a frozen hog for good.  R6 at the end of run() all are let go.
+// Interrupted system calls. SA_RESTART restarts most; poll, nanosleep, epoll_wait and others return EINTR in spite of it.
+//   sysmon has read from the kernel which call the thread sleeps in, so the handler can make the call again by itself
+//   (resumeCall): user code does not see our signal.
+#include "sched/preempt.hpp"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+
+#include "mem/stackalloc.hpp"
+#include "os/os_linux.hpp"
+#include "os/signal_raw.hpp"
+#include "os/vdso.hpp"
+#include "sched/panic_print.hpp"
+#include "sched/proc_internal.hpp"
+#include "sched/signal_unix.hpp"
+
+namespace gort::rt {
+
+namespace {
+
+#if defined(__SANITIZE_THREAD__)
+constexpr bool kPossible = false;  // TSan delivers signals when it likes
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+constexpr bool kPossible = false;
+#else
+constexpr bool kPossible = true;
+#endif
+#else
+constexpr bool kPossible = true;
+#endif
+
+constexpr int64 kRescueNs = 10 * 1000 * 1000;
+constexpr uint32 kLate = 2;  // a rescue at the end of a stop: in units of kRescueNs
+
+constinit bool bySignal = false;
+constinit struct sigaction previous {};  // SIGURG's disposition before ours
+constinit Atomic<int64> lastRescue{0};
+
+uint16 codeWord(uintptr pc) { return *reinterpret_cast<const uint16*>(pc); }
+constexpr uint16 kSyscallInsn = 0x050f;
+
+// atCall: the thread was asleep in the system call that preemptM saw, and will make it again or has just left it.
+bool atCall(const M* mp, const greg_t* r) {
+  const auto pc = static_cast<uintptr>(r[REG_RIP]);
+  const uintptr after = mp->blockedPc.load(Order::relaxed);
+  if (mp->blockedIn.load(Order::relaxed) < 0 || after == 0) return false;
+  return pc == after || (pc == after - 2 && codeWord(pc) == kSyscallInsn);
+}
+
+// A wait that was interrupted is made again for what is left of its time. slept: so long, at least.
+greg_t sleepOn(int nr, greg_t* r, int64 slept) {
+  const bool named = nr == SYS_clock_nanosleep;
+  struct Span {
+    int64 sec, nsec;
+  } left = *reinterpret_cast<const Span*>(named ? r[REG_RDX] : r[REG_RDI]);
+  int64 ns = left.sec * 1000000000 + left.nsec - slept;
+  if (ns < 0) ns = 0;
+  left = {ns / 1000000000, ns % 1000000000};
+  return named ? os::sys(nr, r[REG_RDI], r[REG_RSI], &left, r[REG_R10]) : os::sys(nr, &left, r[REG_RSI]);
+}
+
+void shorten(greg_t& ms, int64 slept) {
+  const int32 have = static_cast<int32>(ms);
+  if (have <= 0) return;
+  const int64 left = have - slept / 1000000;
+  ms = left > 0 ? left : 0;
+}
+
+// callBefore reads the number of the call that returned to pc from the code, where that is `mov $nr, %eax; syscall`. -1: not.
+// It is for a thread that fell asleep after preemptM had looked.
+int callBefore(uintptr pc) {
+  constexpr uintptr kPage = 4096, kLen = 8;
+  constexpr uint8 kMovEax = 0xb8, kRexB = 0x41;
+  constexpr uint32 kMaxCall = 512;
+  if (pc % kPage < kLen || codeWord(pc - 2) != kSyscallInsn) return -1;
+  const auto* code = reinterpret_cast<const uint8*>(pc);
+  uint32 nr = 0;
+  __builtin_memcpy(&nr, code - 6, sizeof nr);
+  return code[-7] == kMovEax && (code[-8] & ~8u) != kRexB && nr < kMaxCall ? static_cast<int>(nr) : -1;
+}
+
+// resumeCall hides our signal from a system call that it has interrupted for good.
+void resumeCall(const M* mp, greg_t* r) {
+  constexpr int kTimerAbstime = 1;
+  if (r[REG_RAX] != -EINTR) return;
+  const bool seen = atCall(mp, r);
+  const int nr = seen ? mp->blockedIn.load(Order::relaxed) : callBefore(static_cast<uintptr>(r[REG_RIP]));
+  if (nr < 0 || nr == SYS_restart_syscall) return;
+  const int64 since = seen ? mp->blockedSince.load(Order::relaxed) : 0;
+  const int64 slept = since == 0 ? 0 : os::nanotime() - since;
+  if (nr == SYS_nanosleep || (nr == SYS_clock_nanosleep && (r[REG_RSI] & kTimerAbstime) == 0)) {
+    r[REG_RAX] = sleepOn(nr, r, slept);
+    return;
+  }
+  if (nr == SYS_poll) shorten(r[REG_RDX], slept);
+  if (nr == SYS_epoll_wait || nr == SYS_epoll_pwait) shorten(r[REG_R10], slept);
+  r[REG_RAX] = nr;
+  r[REG_RIP] -= 2;
+}
+
+// wantAsyncPreempt: gp is the user's code, on its own stack, and was asked.
+bool wantAsyncPreempt(const G* gp, const M* mp, uintptr sp) {
+  return gp != mp->g0 && gp->inside == 0 && !gp->foreign && mp->locks == 0 && mp->mallocing == 0 &&
+         mp->dying == 0 && mp->preemptoff == nullptr && mp->p != nullptr && mp->curg == gp &&
+         sp > gp->stack.lo && sp <= gp->stack.hi && loadRelaxed(&gp->stackguard0) == kStackPreempt &&
+         !loadRelaxed(&simMode);
+}
+
+// goOnWithoutP is the end of both ways to lose a P.   Runs on: the signal stack as g0; gp belongs to this thread.
+void goOnWithoutP(G* gp, M* mp, GStatus from) {
+  casgstatus(gp, from, GStatus::Gsyscall);
+  gp->lostP = true;
+  gp->syscallsp = gp->syscallpc = gp->syscallbp = 0;
+  storeRelaxed(&gp->stackguard0, gp->stack.lo);
+  gp->m = mp;
+  mp->curg = gp;
+  mp->oldp = nullptr;
+}
+
+void enqueueHog(G* gp, M* mp, const Regs& at) {
+  casgstatus(gp, GStatus::Grunning, GStatus::Grunnable);
+  mp->curg = nullptr;
+  gp->m = nullptr;
+  gp->lockedm = mp;
+  mp->lockedg = gp;
+  mp->hog = gp;
+  mp->hogRegs = &at;
+  mp->lockedIdle = true;
+  ++sched.nmidlelocked;
+  sched.hogs.push(gp);
+  sched.nhogs.store(sched.nhogs.load(Order::relaxed) + 1, Order::relaxed);
+  sched.npreempted.fetchAdd(1, Order::relaxed);
+}
+
+// canHandOn: a P that is given up now gets a thread at once (rule R2).   Requires: sched.lock.
+bool canHandOn() {
+  return sched.gcwaiting.load(Order::relaxed) || sched.midle != nullptr || !sched.hogs.empty();
+}
+
+// handOn gives a P to who waits for one.   Requires: sched.lock, canHandOn().
+void handOn(P* pp) {
+  if (sched.gcwaiting.load(Order::relaxed)) {
+    pp->status.store(static_cast<uint32>(PStatus::Pgcstop));
+    if (--sched.stopwait == 0) notewakeup(sched.stopnote);
+    return;
+  }
+  const bool others = !pp->runq.empty() || sched.runqsize.load(Order::relaxed) > 0 ||
+                      timersSleepUntil() <= sched.coarseNow.load(Order::relaxed);
+  G* gp = sched.midle != nullptr && others ? nullptr : hogget();
+  if (gp == nullptr) return startm(pp, false, true);
+  M* mp = gp->lockedm;
+  mp->lockedIdle = false;
+  --sched.nmidlelocked;
+  mp->nextp = pp;
+  notewakeup(mp->park);
+}
+
+// freeze: see the head of this file. False: there is nobody to give the P to just now.
+bool freeze(G* gp, M* mp, const Regs& at) {
+  const bool wasLocked = gp->lockedm != nullptr;
+  lock(sched.lock);
+  if (!canHandOn()) {
+    unlock(sched.lock);
+    newSpareM();
+    return false;
+  }
+  enqueueHog(gp, mp, at);
+  handOn(releasep());
+  const bool last = sched.midle == nullptr;
+  unlock(sched.lock);
+  if (last) newSpareM();
+  mp->park.sleep();
+  noteclear(mp->park);
+  mp->hog = nullptr;
+  mp->hogRegs = nullptr;
+  if (!wasLocked) {
+    gp->lockedm = nullptr;
+    mp->lockedg = nullptr;
+  }
+  if (mp->nextp == nullptr) {
+    mp->hogReleased = false;
+    goOnWithoutP(gp, mp, GStatus::Grunnable);
+    return true;
+  }
+  acquirep(mp->nextp);
+  mp->nextp = nullptr;
+  (void)execute(gp, false);
+  P* pp = mp->p;
+  pp->hogStart.store(os::nanotime(), Order::relaxed);
+  pp->hogTick.store(pp->schedtick.load(Order::relaxed), Order::release);
+  return true;
+}
+
+// loseP: see "go on" in the head of this file. False as freeze's.
+bool loseP(G* gp, M* mp) {
+  lock(sched.lock);
+  if (!canHandOn()) {
+    unlock(sched.lock);
+    newSpareM();
+    return false;
+  }
+  mp->p->syscalltick.fetchAdd(1, Order::relaxed);
+  goOnWithoutP(gp, mp, GStatus::Grunning);
+  handOn(releasep());
+  const bool last = sched.midle == nullptr;
+  unlock(sched.lock);
+  if (last) newSpareM();
+  return true;
+}
+
+void reportStall(const G* gp, const M* mp, const Regs& at) {
+  if (gp == mp->g0) return;  // the scheduler's own work
+  TraceLevel t = traceLevel();
+  StackBounds b = boundsOf(gp);
+  Printer w;
+  w << "runtime: goroutine " << gp->goid << " has kept a P for more than " << loadRelaxed(&debug.stallNs) / 1000
+    << "us (GODEBUG=stall)\n";
+  goroutineheader(w, gp, t);
+  (void)traceback(w, at, b, t);
+  printcreatedby(w, gp);
+  w << '\n';
+}
+
+void forward(int sig, siginfo_t* info, void* uctx) {
+  if ((previous.sa_flags & SA_SIGINFO) != 0) {
+    previous.sa_sigaction(sig, info, uctx);
+  } else if (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN) {
+    previous.sa_handler(sig);
+  }
+}
+
+// preemptHandler is SIGURG's.   Runs on: the signal stack of an M's thread, or any stack of a foreign thread.
+void preemptHandler(int sig, siginfo_t* info, void* uctx) {
+  G* gp = getg();
+  M* mp = gp == nullptr ? nullptr : gp->m;
+  const uint32 why = mp == nullptr ? 0 : mp->signalPending.exchange(0, Order::acquire);
+  if (why == 0) return forward(sig, info, uctx);  // somebody else's: out-of-band data
+  if (forkedChild.load(Order::relaxed)) return;
+  greg_t* raw = static_cast<ucontext_t*>(uctx)->uc_mcontext.gregs;
+  const Regs at = regsFromUcontext(uctx);
+  if ((why & kAskReport) != 0) reportStall(gp, mp, at);
+  if ((why & kAskYield) != 0 && wantAsyncPreempt(gp, mp, at.sp)) {
+    const bool old = gp->epoch != sched.epoch.load(Order::relaxed);  // Note [Epochs]: gets no P again
+    setg(mp->g0);
+    if (old || atCall(mp, raw)) {
+      (void)loseP(gp, mp);
+    } else {
+      (void)freeze(gp, mp, at);
+    }
+    setg(gp);
+  }
+  resumeCall(mp, raw);
+}
+
+}  // namespace
+
+void preemptinit() {
+  if (!kPossible || debug.asyncpreemptoff != 0 || simMode || !preemptSignalWanted()) return;
+  if (os::setHandler(SIGURG, preemptHandler, &previous) == 0) bySignal = true;
+}
+
+bool preemptsBySignal() { return bySignal; }
+
+void preemptM(M* mp, uint32 why) {
+  if (!bySignal || mp->tid == 0) return;
+  const uint32 had = mp->signalPending.fetchOr(why, Order::release);
+  if (had != 0) return;
+  uintptr pc = 0;
+  const int nr = os::sleepingIn(mp->tid, &pc);
+  mp->blockedIn.store(nr, Order::relaxed);
+  mp->blockedPc.store(pc, Order::relaxed);
+  if (os::tgkill(mp->tid, SIGURG) < 0) mp->signalPending.store(0, Order::relaxed);  // the thread has ended
+}
+
+G* hogget() {
+  G* gp = sched.hogs.pop();
+  if (gp != nullptr) sched.nhogs.store(sched.nhogs.load(Order::relaxed) - 1, Order::relaxed);
+  return gp;
+}
+
+namespace {
+
+// letGo wakes the thread of a hog that was dequeued, without a P.   Requires: sched.lock.
+void letGo(G* gp) {
+  M* mp = gp->lockedm;
+  mp->hogReleased = true;
+  mp->lockedIdle = false;
+  --sched.nmidlelocked;
+  notewakeup(mp->park);
+}
+
+}  // namespace
+
+bool releaseHog() {
+  lock(sched.lock);
+  G* gp = hogget();
+  if (gp != nullptr) letGo(gp);
+  unlock(sched.lock);
+  return gp != nullptr;
+}
+
+void hogAbandon(G* gp) {
+  lock(sched.lock);
+  if (gp->lockedm != nullptr && gp->lockedm->hog == gp) letGo(gp);
+  unlock(sched.lock);
+}
+
+// stuck: no P has passed the scheduler for a while after its thread was asked to.
+namespace {
+
+bool stuck(int64 now) {
+  bool any = false;
+  for (int32 i = 0; i < gomaxprocs; ++i) {
+    const P* pp = allp[i];
+    const auto& pd = pp->sysmontick;
+    const uint32 s = pp->status.load(Order::relaxed);
+    if (s == static_cast<uint32>(PStatus::Psyscall)) return false;  // retake's business
+    if (s == static_cast<uint32>(PStatus::Pgcstop)) continue;
+    if (pd.schedtick != pp->schedtick.load(Order::relaxed)) return false;
+    // Pidle: on its way to a thread that is being made.
+    const int64 since = s == static_cast<uint32>(PStatus::Prunning) ? pd.signalled : pd.schedwhen;
+    if (since == 0 || now - since < kRescueNs) return false;
+    any = true;
+  }
+  return any;
+}
+
+}  // namespace
+
+void rescueHogs(int64 now, bool stopping) {
+  if (sched.nhogs.load(Order::relaxed) == 0 || (!stopping && sched.npidle.load(Order::relaxed) > 0)) return;
+  int64 last = lastRescue.load(Order::relaxed);
+  if (now - last < kRescueNs * (stopping ? kLate : 1) || (!stopping && !stuck(now))) return;
+  if (!lastRescue.compareExchange(last, now)) return;
+  if (releaseHog()) sched.nemergency.fetchAdd(1, Order::relaxed);
+}
+
+}  // namespace gort::rt

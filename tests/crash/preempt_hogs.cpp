@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: Apache-2.0
+// Goroutines that never call the runtime stop nobody: each scene runs in a process of its own with one and with two Ps, and
+// with one malloc arena, so that every lock of libc is contended. A scene that does not end is killed after 60 s.
+// STDOUT: \A(?:[a-z_0-9]+ on [12]: ok\n){24}\Z
+// TIMEOUT: 300
+// SKIP-IN: thread (the sanitizer delivers signals when it likes; Gort does without them there)
+#include <gort/gort.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fcntl.h>
+#include <link.h>
+#include <mutex>
+#include <poll.h>
+#include <semaphore.h>
+#include <spawn.h>
+#include <stdexcept>
+#include <string>
+#include <sys/epoll.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include <vector>
+
+using namespace std::chrono_literals;
+
+namespace {
+
+#define CHECK(c)                                                              \
+  do {                                                                        \
+    if (!(c)) {                                                               \
+      std::fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #c);            \
+      ::_exit(1);                                                             \
+    }                                                                         \
+  } while (0)
+
+double seconds() {
+  timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_nsec) * 1e-9;
+}
+
+void spin(double s) {
+  for (const double end = seconds() + s; seconds() < end;) {
+  }
+}
+
+[[noreturn]] void endless() {
+  for (;;) __asm__ volatile("");
+}
+
+// others_run: a goroutine that sleeps, yields and starts others comes along.
+void others_run() {
+  for (int i = 0; i < 10; ++i) {
+    gort::sleep(1ms);
+    gort::spawn([] { gort::yield(); }).join();
+  }
+}
+
+void loops() {
+  for (int i = 0; i < 3; ++i) gort::go([] { endless(); });
+  others_run();
+}
+
+void locked_loop() {
+  gort::go([] {
+    const gort::runtime::os_thread_lock here;
+    endless();
+  });
+  others_run();
+}
+
+int slow_compare(const void* a, const void* b) {
+  for (int i = 0; i < 2000; ++i) __asm__ volatile("");
+  return *static_cast<const int*>(a) - *static_cast<const int*>(b);
+}
+
+void sorts() {
+  for (int k = 0; k < 3; ++k) {
+    gort::go([k] {
+      for (int seed = k;; ++seed) {
+        int a[500];
+        for (int& x : a) x = seed = seed * 1103515245 + 12345;
+        std::qsort(a, std::size(a), sizeof a[0], slow_compare);
+      }
+    });
+  }
+  others_run();
+}
+
+void mallocs() {
+  for (int k = 0; k < 4; ++k) {
+    gort::go([k] {
+      void* held[200] = {};
+      for (unsigned r = 77 + static_cast<unsigned>(k);; r = r * 1664525 + 1013904223) {
+        void*& p = held[r >> 8 & 127];
+        std::free(p);
+        p = std::malloc(r >> 16 & 0xfff);
+      }
+    });
+  }
+  others_run();
+}
+
+// An element is copied under its channel's lock, inside the runtime: its malloc waits for a lock that a frozen goroutine holds.
+void copies() {
+  mallocs();
+  auto c = gort::make_chan<std::string>(1);
+  for (int i = 0; i < 300; ++i) {
+    const std::string s(static_cast<std::size_t>(5000 + i), 'x');
+    c.send(s);
+    CHECK(c.recv()->size() == s.size());
+  }
+}
+
+std::mutex shared;
+
+void mutex12() {
+  static std::atomic<int> turns[12];
+  for (auto& n : turns) {
+    gort::go([&n] {
+      for (;;) {
+        const std::lock_guard hold(shared);
+        spin(0.002);
+        ++n;
+      }
+    });
+  }
+  for (const double end = seconds() + 50; seconds() < end;) {
+    gort::sleep(10ms);
+    if (std::all_of(std::begin(turns), std::end(turns), [](const auto& n) { return n > 0; })) return;
+  }
+  CHECK(!"all twelve got the mutex");
+}
+
+void holder() {
+  gort::go([] {
+    const std::lock_guard hold(shared);
+    spin(0.3);
+  });
+  gort::yield();
+  others_run();
+  const std::lock_guard mine(shared);
+}
+
+// One inside dl_iterate_phdr, which holds the loader's lock, while others throw.
+void unwinding() {
+  for (int k = 0; k < 2; ++k) {
+    gort::go([] {
+      for (;;) {
+        dl_iterate_phdr(
+            [](dl_phdr_info*, std::size_t, void*) {
+              spin(0.001);
+              return 0;
+            },
+            nullptr);
+      }
+    });
+  }
+  for (int i = 0; i < 200; ++i) {
+    try {
+      throw std::runtime_error("x");
+    } catch (const std::exception& e) {
+      CHECK(e.what()[0] == 'x');
+    }
+    if (i % 20 == 0) gort::sleep(1ms);
+  }
+}
+
+// What a goroutine computes is not touched: integers, doubles, the condition codes, the red zone.
+std::uint64_t sum(unsigned n) {
+  std::uint64_t h = n;
+  double d = n;
+  for (unsigned i = 0; i < n; ++i) {
+    h = (h ^ i) * 0x100000001b3;
+    d = d * 1.0000001 + static_cast<double>(h & 0xff);
+  }
+  std::uint64_t bits;
+  std::memcpy(&bits, &d, sizeof bits);
+  return h ^ bits;
+}
+
+void registers() {
+  constexpr unsigned kRounds = 3000000;
+  const std::uint64_t want = sum(kRounds);
+  gort::wait_group wg;
+  for (int k = 0; k < 4; ++k) {
+    wg.go([=] {
+      for (int i = 0; i < 20; ++i) CHECK(sum(kRounds) == want);
+    });
+  }
+  others_run();
+  wg.wait();
+}
+
+// Waits of the user's code that a signal would end do not end, and do not keep their P.
+void waits() {
+  static std::atomic<bool> done;
+  gort::go([] {
+    sem_t never;
+    sem_init(&never, 0, 0);
+    const int ep = epoll_create1(EPOLL_CLOEXEC);
+    epoll_event ev;
+    for (int i = 0; i < 3; ++i) {
+      timespec half{0, 120'000'000}, left{};
+      double begin = seconds();
+      CHECK(nanosleep(&half, &left) == 0);
+      CHECK(clock_nanosleep(CLOCK_MONOTONIC, 0, &half, nullptr) == 0);
+      CHECK(poll(nullptr, 0, 120) == 0);
+      CHECK(epoll_wait(ep, &ev, 1, 120) == 0);
+      CHECK(seconds() - begin >= 0.479);
+      timespec at;
+      clock_gettime(CLOCK_REALTIME, &at);
+      at.tv_nsec += 120'000'000;
+      at.tv_sec += at.tv_nsec / 1'000'000'000;
+      at.tv_nsec %= 1'000'000'000;
+      CHECK(sem_timedwait(&never, &at) == -1 && errno == ETIMEDOUT);
+    }
+    ::close(ep);
+    done = true;
+  });
+  int turns = 0;
+  for (; !done; ++turns) gort::sleep(1ms);
+  CHECK(turns > 50);  // of some 1000
+}
+
+void stops() {
+  for (int i = 0; i < 2; ++i) gort::go([] { endless(); });
+  const int null = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
+  for (int i = 0; i < 20; ++i) {
+    const int had = gort::runtime::max_procs(1 + i % 3);
+    CHECK(had >= 1 && !gort::debug::dump_goroutines(null));
+  }
+  ::close(null);
+}
+
+// run returns while goroutines are frozen inside printf; exit flushes the same stream.
+void stdio() {
+  static std::FILE* out = std::fopen("/dev/null", "w");
+  for (int k = 0; k < 3; ++k) {
+    gort::go([] {
+      for (int i = 0;; ++i) std::fprintf(out, "%d %s\n", i, "some text");
+    });
+  }
+  for (int i = 0; i < 20; ++i) gort::sleep(1ms);
+}
+
+struct scene {
+  const char* name;
+  void (*run)();
+};
+constexpr scene kScenes[] = {{"loops", loops},         {"locked_loop", locked_loop}, {"sorts", sorts},
+                             {"mallocs", mallocs},     {"copies", copies},           {"mutex12", mutex12},
+                             {"holder", holder},       {"unwinding", unwinding},     {"registers", registers},
+                             {"waits", waits},         {"stops", stops},             {"stdio", stdio}};
+
+bool child(const char* self, const scene& s, int procs) {
+  const std::string p = "GOMAXPROCS=" + std::to_string(procs);
+  std::string arenas = "MALLOC_ARENA_MAX=1", path = "PATH=/usr/bin:/bin";
+  std::vector<char*> env{const_cast<char*>(p.c_str()), arenas.data(), path.data(), nullptr};
+  char* argv[] = {const_cast<char*>(self), const_cast<char*>(s.name), nullptr};
+  pid_t pid;
+  if (posix_spawn(&pid, self, nullptr, nullptr, argv, env.data()) != 0) return false;
+  for (const double end = seconds() + 60;;) {
+    int status;
+    if (waitpid(pid, &status, WNOHANG) == pid) return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    if (seconds() > end) break;
+    usleep(2000);
+  }
+  kill(pid, SIGKILL);
+  waitpid(pid, nullptr, 0);
+  return false;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  for (const scene& s : kScenes) {
+    if (argc > 1 && s.name == std::string(argv[1])) return gort::run([&] { s.run(); });
+  }
+  bool ok = true;
+  for (const scene& s : kScenes) {
+    for (int procs = 1; procs <= 2; ++procs) {
+      const bool good = child("/proc/self/exe", s, procs);
+      std::printf("%s on %d: %s\n", s.name, procs, good ? "ok" : "FAILED");
+      std::fflush(stdout);
+      ok &= good;
+    }
+  }
+  return ok ? 0 : 1;
+}
