@@ -94,7 +94,7 @@ void boot() {
   siminit();
   if (gort_api_boot != nullptr) gort_api_boot();
   initsig(runMode ? config.signals : CrashSignals::none);
-  preemptinit();
+  preemptinit(config.signals != CrashSignals::none);
   schedinit();
   watchForks();
 }
@@ -234,7 +234,6 @@ void mainGoroutine(void* p) {
 
 }  // namespace
 
-bool preemptSignalWanted() { return config.signals != CrashSignals::none; }
 bool isBooted() { return booted.load(Order::acquire); }
 bool inRun() { return m0Busy.load(Order::acquire) != 0; }
 
@@ -272,6 +271,7 @@ bool runMain(const RunConfig& c, void (*fn)(void*), void* arg, const int* code) 
     setg(&g0);
     bindThread(&m0);
     initsig(c.signals);
+    preemptinit(c.signals != CrashSignals::none);
     parseMoreDebugVars(c.godebug, c.godebugLen);
     takeP();
   }

@@ -100,7 +100,10 @@ void entrySlow(bool* leave) {
   if (gp == gp->m->g0) return;
   ensureThreads();
   const bool lost = gp->lostP;
-  gp->lostP = false;
+  if (lost) {
+    gp->lostP = false;
+    storeRelaxed(&gp->stackguard0, gp->stack.lo);
+  }
   exitsyscall();
   *leave = !lost;
 }

@@ -12,7 +12,7 @@
 //   go on    without a P ("blocked is not busy", rule R4): the thread was found asleep in a system call that the user's code
 //            made, on a lock, say. Its goroutine becomes Gsyscall with lostP; the next Entry gets it a P again.
 //
-// Ownership. A waiting hog belongs to sched.hogs; M::hog, hogRegs, hogReleased and lockedIdle of its M are written under
+// Ownership. A waiting hog belongs to sched.hogs; M::hog, hogRegs and lockedIdle of its M are written under
 //   sched.lock. Who dequeues it hands its M a P (startlockedm) or lets it go on without (hogAbandon, releaseHog): exactly one
 //   of the two, because only a dequeuer does either.
 // Invariant. G::inside is set by the goroutine before it looks for its P and cleared when it leaves the runtime, and read by
@@ -139,7 +139,7 @@ void goOnWithoutP(G* gp, M* mp, GStatus from) {
   casgstatus(gp, from, GStatus::Gsyscall);
   gp->lostP = true;
   gp->syscallsp = gp->syscallpc = gp->syscallbp = 0;
-  storeRelaxed(&gp->stackguard0, gp->stack.lo);
+  storeRelaxed(&gp->stackguard0, loadRelaxed(&debug.stallNs) != 0 ? kStackPreempt : gp->stack.lo);
   gp->m = mp;
   mp->curg = gp;
   mp->oldp = nullptr;
@@ -206,13 +206,13 @@ bool freeze(G* gp, M* mp, const Regs& at) {
     mp->lockedg = nullptr;
   }
   if (mp->nextp == nullptr) {
-    mp->hogReleased = false;
     goOnWithoutP(gp, mp, GStatus::Grunnable);
     return true;
   }
   acquirep(mp->nextp);
   mp->nextp = nullptr;
   (void)execute(gp, false);
+  if (loadRelaxed(&debug.stallNs) != 0) storeRelaxed(&gp->stackguard0, kStackPreempt);  // it is one stretch
   P* pp = mp->p;
   pp->hogStart.store(os::nanotime(), Order::relaxed);
   pp->hogTick.store(pp->schedtick.load(Order::relaxed), Order::release);
@@ -241,8 +241,8 @@ void reportStall(const G* gp, const M* mp, const Regs& at) {
   TraceLevel t = traceLevel();
   StackBounds b = boundsOf(gp);
   Printer w;
-  w << "runtime: goroutine " << gp->goid << " has kept a P for more than " << loadRelaxed(&debug.stallNs) / 1000
-    << "us (GODEBUG=stall)\n";
+  w << "runtime: goroutine " << gp->goid << " has kept a P for more than "
+    << loadRelaxed(&debug.stallNs) / 1000 << "us (GODEBUG=stall)\n";
   goroutineheader(w, gp, t);
   (void)traceback(w, at, b, t);
   printcreatedby(w, gp);
@@ -282,9 +282,15 @@ void preemptHandler(int sig, siginfo_t* info, void* uctx) {
 
 }  // namespace
 
-void preemptinit() {
-  if (!kPossible || debug.asyncpreemptoff != 0 || simMode || !preemptSignalWanted()) return;
-  if (os::setHandler(SIGURG, preemptHandler, &previous) == 0) bySignal = true;
+void preemptinit(bool wanted) {
+  wanted = wanted && kPossible && debug.asyncpreemptoff == 0 && !simMode;
+  if (wanted == bySignal) return;
+  if (wanted) {
+    bySignal = os::setHandler(SIGURG, preemptHandler, &previous) == 0;
+  } else {
+    bySignal = false;
+    os::restoreAction(SIGURG, &previous);
+  }
 }
 
 bool preemptsBySignal() { return bySignal; }
@@ -300,6 +306,28 @@ void preemptM(M* mp, uint32 why) {
   if (os::tgkill(mp->tid, SIGURG) < 0) mp->signalPending.store(0, Order::relaxed);  // the thread has ended
 }
 
+// A goroutine is stalling while M::curg is the same and the mark in its stackguard0 stays: every way through the scheduler
+// and every Entry takes the mark away. It glances at what others change: a value may be out of date, never torn.
+GORT_UNINSTRUMENTED GORT_NOINLINE void lookForStalls(int64 now) {
+  const int64 limit = loadRelaxed(&debug.stallNs);
+  for (M* mp = allm.load(Order::acquire); mp != nullptr; mp = mp->alllink) {
+    G* gp = mp->curg;
+    if (gp == nullptr && mp->hog != nullptr && mp->hog == mp->stallG) continue;
+    const bool own =
+        gp != nullptr && gp != mp->g0 && !gp->foreign &&
+        (gp->lostP || gp->atomicstatus.load(Order::relaxed) == static_cast<uint32>(GStatus::Grunning));
+    if (!own || gp != mp->stallG || loadRelaxed(&gp->stackguard0) != kStackPreempt) {
+      mp->stallG = own ? gp : nullptr;
+      mp->stallSince = now;
+      mp->stallReported = false;
+      if (own) storeRelaxed(&gp->stackguard0, kStackPreempt);
+    } else if (!mp->stallReported && now - mp->stallSince >= limit) {
+      mp->stallReported = true;
+      preemptM(mp, kAskReport);
+    }
+  }
+}
+
 G* hogget() {
   G* gp = sched.hogs.pop();
   if (gp != nullptr) sched.nhogs.store(sched.nhogs.load(Order::relaxed) - 1, Order::relaxed);
@@ -311,7 +339,6 @@ namespace {
 // letGo wakes the thread of a hog that was dequeued, without a P.   Requires: sched.lock.
 void letGo(G* gp) {
   M* mp = gp->lockedm;
-  mp->hogReleased = true;
   mp->lockedIdle = false;
   --sched.nmidlelocked;
   notewakeup(mp->park);

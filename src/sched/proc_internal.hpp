@@ -42,11 +42,12 @@ inline bool globalWork() {
 }
 
 // ---- preempt.cpp
-void preemptinit();       // once at boot; Requires: the signal policy is known
-bool preemptsBySignal();  // the signal is Gort's
-G* hogget();              // Requires: sched.lock
-bool releaseHog();        // lets the oldest waiting hog go on without a P. False: there is none
-void hogAbandon(G* gp);   // gp was dequeued and gets no P any more: if it is a hog, its thread goes on
+void preemptinit(bool wanted);  // installs the signal, or gives it back; at each run
+void lookForStalls(int64 now);  // GODEBUG=stall.   Runs on: sysmon
+bool preemptsBySignal();        // the signal is Gort's
+G* hogget();                    // Requires: sched.lock
+bool releaseHog();              // lets the oldest waiting hog go on without a P. False: there is none
+void hogAbandon(G* gp);         // gp was dequeued and gets no P any more: if it is a hog, its thread goes on
 void rescueHogs(int64 now, bool stopping);  // rule R3
 
 // ---- proc_m.cpp
@@ -97,7 +98,6 @@ void schedtrace(bool detailed);
 extern Published<bool> runMode;  // gort::run owns the process: crash handlers, deadlock report
 extern Atomic<bool> booted;
 extern Atomic<bool> mainStarted;
-bool preemptSignalWanted();
 void mainLeft();  // m0 is on its way out of run()
 
 // ---- copies.cpp, fork.cpp

@@ -467,6 +467,8 @@ void acquirep(P* pp) {
              "acquirep: invalid p state");
   mp->p = pp;
   pp->m = mp;
+  // A new slice, also for a goroutine that will inherit the time of the one before it: this P has rested.
+  pp->schedtick.store(pp->schedtick.load(Order::relaxed) + 1, Order::relaxed);
   pp->status.store(static_cast<uint32>(PStatus::Prunning));
 }
 

@@ -381,16 +381,10 @@ void retakeRunning(P* pp, int64 now, bool wanted) {
     pd.schedwhen = pp->hogTick.load(Order::acquire) == t ? pp->hogStart.load(Order::relaxed) : now;
     pd.cpu = -1;
     pd.signalled = 0;
-    pd.reported = false;
     return;
   }
   M* mp = pp->m;
   if (mp == nullptr) return;
-  const int64 stall = loadRelaxed(&debug.stallNs);
-  if (GORT_UNLIKELY(stall != 0) && !pd.reported && now - pd.schedwhen >= stall) {
-    pd.reported = true;
-    preemptM(mp, kAskReport);
-  }
   if (pd.cpu < 0) {
     pd.cpu = os::threadCpu(mp->tid);
     pd.cpuwhen = now;

@@ -68,7 +68,7 @@ void minitSignalMask() {
   for (const SigTabEntry& e : kSigTable) {
     if (e.fault || e.from <= installed) os::unblockSignal(e.sig);
   }
-  if (preemptsBySignal()) os::unblockSignal(SIGURG);
+  os::unblockSignal(SIGURG);  // see preempt.cpp; ignored where nobody has a handler
 }
 
 // sigFetchG finds the goroutine that was interrupted; nullptr: none (a foreign thread, or half-way in a

@@ -104,6 +104,8 @@ void sysmonLoop() {
     if (delay > kMaxDelayUs) delay = kMaxDelayUs;
     if (delay > kWatchUs && sched.npidle.load(Order::relaxed) == 0)
       delay = workWaiting(os::nanotime()) ? kWatchUs : kBusyDelayUs;
+    if (const int64 stall = loadRelaxed(&debug.stallNs) / 4000; GORT_UNLIKELY(stall != 0) && delay > stall)
+      delay = static_cast<uint32>(stall);
     os::usleep(delay);
     if (deepSleep()) {  // not as eager as after a retake: programs that wake for a moment now and then pay for each look
       idle = 1;
@@ -114,6 +116,7 @@ void sysmonLoop() {
       setCoarseNow(now);
       pollForBusyPs(now);
       idle = retake(now) != 0 ? 0 : idle + 1;
+      if (GORT_UNLIKELY(loadRelaxed(&debug.stallNs) != 0)) lookForStalls(now);
       if (timersSleepUntil() < now - kLateTimerNs)
         startm(nullptr, false, false);  // nobody ran it: maybe a hog
     }

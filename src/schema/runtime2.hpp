@@ -208,8 +208,10 @@ struct M {
   Atomic<int64> blockedSince{0};         // no later than this
   G* hog = nullptr;                      // its goroutine, waiting on this very thread for a P; by sched.lock
   const struct Regs* hogRegs = nullptr;  // where that one stands; on the signal stack
-  bool hogReleased = false;              // it goes on without one; by sched.lock
-  G* foreignG = nullptr;                 // isextra: the goroutine that stands for the thread
+  G* stallG = nullptr;                   // GODEBUG=stall; owner: sysmon
+  int64 stallSince = 0;
+  bool stallReported = false;
+  G* foreignG = nullptr;  // isextra: the goroutine that stands for the thread
   // debug builds: ranks held
   uint8 heldCount = 0;
   const Mutex* held[12]{};
@@ -232,7 +234,6 @@ struct P {
     int64 schedwhen = 0, syscallwhen = 0;
     int64 cpu = -1, cpuwhen = 0;  // CPU time of its thread, and when that was read
     int64 signalled = 0;          // when its thread was last asked by signal; 0: not in this slice
-    bool reported = false;        // GODEBUG=stall
   } sysmontick;                   // owner: sysmon
   Atomic<int64> hogStart{0};      // when a hog got this P
   Atomic<uint32> hogTick{~0u};    // schedtick of that slice; published after hogStart

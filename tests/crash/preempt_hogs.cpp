@@ -29,12 +29,12 @@ using namespace std::chrono_literals;
 
 namespace {
 
-#define CHECK(c)                                                              \
-  do {                                                                        \
-    if (!(c)) {                                                               \
-      std::fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #c);            \
-      ::_exit(1);                                                             \
-    }                                                                         \
+#define CHECK(c)                                                   \
+  do {                                                             \
+    if (!(c)) {                                                    \
+      std::fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #c); \
+      ::_exit(1);                                                  \
+    }                                                              \
   } while (0)
 
 double seconds() {
@@ -120,12 +120,12 @@ std::mutex shared;
 
 void mutex12() {
   static std::atomic<int> turns[12];
-  for (auto& n : turns) {
-    gort::go([&n] {
+  for (std::size_t k = 0; k < std::size(turns); ++k) {
+    gort::go([k] {
       for (;;) {
         const std::lock_guard hold(shared);
         spin(0.002);
-        ++n;
+        ++turns[k];
       }
     });
   }
@@ -252,10 +252,12 @@ struct scene {
   const char* name;
   void (*run)();
 };
-constexpr scene kScenes[] = {{"loops", loops},         {"locked_loop", locked_loop}, {"sorts", sorts},
-                             {"mallocs", mallocs},     {"copies", copies},           {"mutex12", mutex12},
-                             {"holder", holder},       {"unwinding", unwinding},     {"registers", registers},
-                             {"waits", waits},         {"stops", stops},             {"stdio", stdio}};
+constexpr scene kScenes[] = {{"loops", loops},         {"locked_loop", locked_loop},
+                             {"sorts", sorts},         {"mallocs", mallocs},
+                             {"copies", copies},       {"mutex12", mutex12},
+                             {"holder", holder},       {"unwinding", unwinding},
+                             {"registers", registers}, {"waits", waits},
+                             {"stops", stops},         {"stdio", stdio}};
 
 bool child(const char* self, const scene& s, int procs) {
   const std::string p = "GOMAXPROCS=" + std::to_string(procs);
