@@ -2,30 +2,32 @@
 // Asynchronous preemption: a goroutine that computes for long, or sleeps in the kernel behind our back, loses its P.
 //                                                                                  (Go: preempt.go, signal_unix.go)
 //
-// Native code may hold libc's locks and addresses of its thread's variables, so what is stopped at an arbitrary instruction
-// must not move to another thread. sysmon (or a stop of the world) sends SIGURG; its handler, on the thread itself, does one
-// of three things:
+// Native code may hold libc's locks and addresses of its thread's variables, so what is stopped at an arbitrary
+// instruction must not move to another thread. sysmon (or a stop of the world) sends SIGURG; its handler, on the
+// thread itself, does one of three things:
 //   refuse   the goroutine is inside the runtime (G::inside, M::locks, on g0, a switch half done), or nobody waits. What
 //            preemptone left in stackguard0 makes the next Entry a safe point.
-//   freeze   the usual case, a *hog*: the goroutine becomes Grunnable and goes to sched.hogs; its P goes to somebody else;
-//            the thread waits inside the handler, like that of a goroutine locked to it, until the scheduler hands it a P.
-//   go on    without a P ("blocked is not busy", rule R4): the thread was found asleep in a system call that the user's code
-//            made, on a lock, say. Its goroutine becomes Gsyscall with lostP; the next Entry gets it a P again.
+//   freeze   the usual case, a *hog*: the goroutine becomes Grunnable and goes to sched.hogs; its P goes to somebody
+//            else; the thread waits inside the handler, like that of a goroutine locked to it, until the scheduler
+//            hands it a P.
+//   go on    without a P ("blocked is not busy", rule R4): the thread was found asleep in a system call that the
+//            user's code made, on a lock, say. Its goroutine becomes Gsyscall with lostP; the next Entry gets it a P.
 //
 // Ownership. A waiting hog belongs to sched.hogs; M::hog, hogRegs and lockedIdle of its M are written under
-//   sched.lock. Who dequeues it hands its M a P (startlockedm) or lets it go on without (hogAbandon, releaseHog): exactly one
-//   of the two, because only a dequeuer does either.
-// Invariant. G::inside is set by the goroutine before it looks for its P and cleared when it leaves the runtime, and read by
-//   a handler on the same thread: no ordering but the compiler's is needed. So a P is never taken from who is inside. The
-//   places that look for a P without Entry (yield, the end of a goroutine) find out on g0 and get one there.
-// Rules (docs/adr/0012): R1 nothing here calls libc. R2 a P is only handed to a thread that exists: without an idle one a
+//   sched.lock. Who dequeues it hands its M a P (startlockedm) or lets it go on without one (hogAbandon, releaseHog):
+//   one of the two, because only a dequeuer does either.
+// Invariant. G::inside is set by the goroutine before it looks for its P and cleared when it leaves the runtime, and
+//   read by a handler on the same thread: no ordering but the compiler's is needed. So a P is never taken from who is
+//   inside. The places that look for a P without Entry (yield, the end of a goroutine) find out on g0 and get one there.
+// Rules (docs/adr/0005): R1 nothing here calls libc. R2 a P is only handed to a thread that exists: without an idle one a
 //   spare is asked for and the hog goes on for now, or the P goes straight to another hog, whose thread waits for it.
-//   R3 rescueHogs: a goroutine inside the runtime may wait for a lock of libc that a frozen hog holds (a channel element's
-//   copy calls malloc): when nobody has passed the scheduler for 10 ms after his signal, hogs are let go on without a P, one
-//   every 10 ms; nothing in the process can then wait for a frozen hog for good.  R6 at the end of run() all are let go.
-// Interrupted system calls. SA_RESTART restarts most; poll, nanosleep, epoll_wait and others return EINTR in spite of it.
-//   sysmon has read from the kernel which call the thread sleeps in, so the handler can make the call again by itself
-//   (resumeCall): user code does not see our signal.
+//   R3 rescueHogs: a goroutine inside the runtime may wait for a lock of libc that a frozen hog holds (a channel
+//   element's copy calls malloc): when nobody has passed the scheduler for 10 ms after his signal, hogs are let go on
+//   without a P, one every 10 ms; nothing in the process can then wait for a frozen hog for good.  R6 at the
+//   end of run() all are let go.
+// Interrupted system calls. SA_RESTART restarts most; poll, nanosleep, epoll_wait and others return EINTR in spite of
+//   it. sysmon has read from the kernel which call the thread sleeps in, so the handler can
+//   make the call again by itself (resumeCall): user code does not see our signal.
 #include "sched/preempt.hpp"
 
 #include <errno.h>
@@ -94,8 +96,8 @@ void shorten(greg_t& ms, int64 slept) {
   ms = left > 0 ? left : 0;
 }
 
-// callBefore reads the number of the call that returned to pc from the code, where that is `mov $nr, %eax; syscall`. -1: not.
-// It is for a thread that fell asleep after preemptM had looked.
+// callBefore reads the number of the call that returned to pc from the code, where that is `mov $nr, %eax; syscall`.
+// -1: not. It is for a thread that fell asleep after preemptM had looked.
 int callBefore(uintptr pc) {
   constexpr uintptr kPage = 4096, kLen = 8;
   constexpr uint8 kMovEax = 0xb8, kRexB = 0x41;
@@ -306,8 +308,9 @@ void preemptM(M* mp, uint32 why) {
   if (os::tgkill(mp->tid, SIGURG) < 0) mp->signalPending.store(0, Order::relaxed);  // the thread has ended
 }
 
-// A goroutine is stalling while M::curg is the same and the mark in its stackguard0 stays: every way through the scheduler
-// and every Entry takes the mark away. It glances at what others change: a value may be out of date, never torn.
+// A goroutine is stalling while M::curg is the same and the mark in its stackguard0 stays: every way through the
+// scheduler and every Entry takes the mark away. It glances at what others change: a value may be out of date, never
+// torn.
 GORT_UNINSTRUMENTED GORT_NOINLINE void lookForStalls(int64 now) {
   const int64 limit = loadRelaxed(&debug.stallNs);
   for (M* mp = allm.load(Order::acquire); mp != nullptr; mp = mp->alllink) {

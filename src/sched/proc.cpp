@@ -29,8 +29,8 @@
 // Note [G status edges]
 //   Gidle -> Gdead (malg), Gdead -> Grunnable (newproc), Grunnable -> Grunning (execute), Grunning -> Grunnable (yield),
 //   Grunning -> Gwaiting (park), Gwaiting -> Grunnable (ready), Grunning <-> Gsyscall, Gsyscall -> Grunnable (lost its P),
-//   Grunning -> Gdead (exit), Gdead -> Gsyscall -> Gdead (a foreign thread comes and goes), Grunnable -> Gsyscall (a hog that
-//   waits for a P is let go on without one). Debug builds check every edge.
+//   Grunning -> Gdead (exit), Gdead -> Gsyscall -> Gdead (a foreign thread comes and goes), Grunnable -> Gsyscall (a hog
+//   that waits for a P is let go on without one). Debug builds check every edge.
 //   The writer is always the one owner of the G, so the word is written with a plain release store. The Gscan bits are
 //   reserved: a collector that scans stacks would compete for the word and brings the exchange back (docs/adr/0003).
 //

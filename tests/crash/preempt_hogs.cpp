@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Goroutines that never call the runtime stop nobody: each scene runs in a process of its own with one and with two Ps, and
-// with one malloc arena, so that every lock of libc is contended. A scene that does not end is killed after 60 s.
+// Goroutines that never call the runtime stop nobody: each scene runs in a process of its own with one and with two
+// Ps, and with one malloc arena, so that every lock of libc is contended. A scene that does not end is killed after 60 s.
 // STDOUT: \A(?:[a-z_0-9]+ on [12]: ok\n){24}\Z
 // TIMEOUT: 300
 // SKIP-IN: thread (the sanitizer delivers signals when it likes; Gort does without them there)
@@ -105,7 +105,8 @@ void mallocs() {
   others_run();
 }
 
-// An element is copied under its channel's lock, inside the runtime: its malloc waits for a lock that a frozen goroutine holds.
+// An element is copied under its channel's lock, inside the runtime: its malloc waits for a lock that a frozen
+// goroutine holds.
 void copies() {
   mallocs();
   auto c = gort::make_chan<std::string>(1);

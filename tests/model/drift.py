@@ -20,7 +20,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent.parent / "tools"))
 import cxx  # noqa: E402
 
-FILES = ["src/sched/proc.cpp", "src/sched/proc_m.cpp", "src/sched/proc_world.cpp", "src/sched/sema.cpp",
+FILES = ["src/sched/proc.cpp", "src/sched/proc_m.cpp", "src/sched/proc_world.cpp", "src/sched/preempt.cpp", "src/sched/sema.cpp",
          "src/sched/time.cpp", "src/sched/netpoll.cpp", "src/sched/netpoll_epoll.cpp", "src/lang/chan.hpp", "src/lang/chan.cpp",
          "src/lang/select.cpp"]
 
@@ -29,7 +29,7 @@ SYNC = re.compile(
     r"\b(?:fence|fenceAfterRmw|loadRelaxed|storeRelaxed|casgstatus|lock|unlock|unlockLast|LockGuard|sellock|selunlock|"
     r"note\w+|netpoll\w*|wakeNetPoller|wakep|resetspinning|startSpinning|startm|stopm|handoffp|submitted|readyLocked|"
     r"readyWithNext|goready|gopark|goparkunlock|ready|park|parkWithTimer|anyWork|checkRunqsNoP|checkTimersNoP|timerPollUntil|"
-    r"waitNotRunning|lockHeapOf|publishMin|runqput|putLocal|globrunq\w+|pidleput|pidleget|mput|mget|releasep|acquirep|"
+    r"waitNotRunning|lockHeapOf|publishMin|runqput|putLocal|globrunq\w+|globalWork|hogget|releaseHog|hogAbandon|preemptM|preemptone|pidleput|pidleget|mput|mget|releasep|acquirep|"
     r"leaveQueues|beginChange|dequeue\w*|enqueue|cansemacquire|handoff|switchAway)\s*\(|\bOrder::|\bLockGuard\b|\bunlockf\b|"
     r"\.(?:load|store|cas|compareExchange|exchange|fetchAdd|fetchSub|fetchOr|fetchAnd)\s*\(|\.(?:empty|tryPut|steal|grab)\s*\("
     r"|->m = nullptr|\bspinning\s*=|\brunning\b")
