@@ -14,15 +14,15 @@ using model::Plain;
 constexpr int kNone = 0, kHogM = 1, kOtherM = 2;
 
 struct Machine {
-  Plain<int> cache{0};      // what belongs to who has the P
+  Plain<int> cache{0};  // what belongs to who has the P
   model::Lock lock{"sched.lock"};
-  bool hogQueued = false;   // by lock: sched.hogs
-  bool otherIdle = true;    // by lock: the other M is on sched.midle
-  bool pIdle = false;       // by lock
-  int nextp = kNone;        // by lock: the M that was handed the P before it was woken
+  bool hogQueued = false;  // by lock: sched.hogs
+  bool otherIdle = true;   // by lock: the other M is on sched.midle
+  bool pIdle = false;      // by lock
+  int nextp = kNone;       // by lock: the M that was handed the P before it was woken
   Atomic<uint32_t> pending{0};
   model::Parker hogNote, otherNote;
-  bool over = false;        // by lock: the other M is not needed any more
+  bool over = false;  // by lock: the other M is not needed any more
   // the hog's thread only: its handler is no other thread
   bool inside = false, hasP = true, lost = false;
   int signals = 0;
@@ -249,7 +249,7 @@ MODEL(RescueAgainstSchedule, .preemptions = 3) {
 // The request is a mark in the goroutine, the signal goes to the thread: between the two the goroutine may have parked
 // and another one run there. executeOn takes old marks away; the handler looks for the mark.
 struct Marked {
-  Atomic<uint32_t> guard[2];   // stackguard0
+  Atomic<uint32_t> guard[2];  // stackguard0
   Atomic<uint32_t> curg{0};
   Atomic<uint32_t> pending{0};
   int asked = -1;

@@ -18,9 +18,9 @@ struct World {
   Plain<int> cache{0};  // what belongs to who has the P
   Atomic<uint32_t> gcwaiting{0};
   model::Lock lock{"sched.lock"};
-  bool idle = false;      // by lock: the P is on sched.pidle
-  bool queued = false;    // by lock: the goroutine is on the global queue
-  int stopwait = 0;       // by lock
+  bool idle = false;    // by lock: the P is on sched.pidle
+  bool queued = false;  // by lock: the goroutine is on the global queue
+  int stopwait = 0;     // by lock
   Atomic<uint32_t> stopnote{0};
   model::Parker g;  // the goroutine, or its M
   bool stopped = false;
