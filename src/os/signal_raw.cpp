@@ -25,10 +25,12 @@ int setDefault(int sig) {
 
 namespace {
 constexpr std::size_t kKernelMaskBytes = 8;
-}
+// libc's own: with 33 setuid makes every thread follow, and waits until all have.
+constexpr uint64 kLibcSignals = uint64{1} << (32 - 1) | uint64{1} << (33 - 1);
+}  // namespace
 
 void blockAllSignals(sigset_t* old) {
-  uint64 all = ~uint64{0};
+  uint64 all = ~kLibcSignals;
   sys(SYS_rt_sigprocmask, SIG_BLOCK, &all, old, kKernelMaskBytes);
 }
 void setSignalMask(const sigset_t* set) {

@@ -37,6 +37,7 @@ struct {
   Atomic<bool> stop{false};
 } constinit newmHandoff;
 
+constinit bool spareComing = false;        // by sched.lock
 constinit Atomic<int32> helperThreads{0};  // template thread and sysmon
 constinit Atomic<bool> threadsStopped{false};
 
@@ -83,6 +84,17 @@ void mstart(void* arg) {
   mexit(mp);
 }
 
+// dropSpareM takes back a spare M that got no thread: who asked for it goes on without.
+void dropSpareM(M* mp) {
+  lock(sched.lock);
+  spareComing = false;
+  ++sched.nmfreed;
+  mp->exited = true;
+  mp->schedlink = sched.freem;
+  sched.freem = mp;
+  unlock(sched.lock);
+}
+
 // templateThread makes threads for others. It is no M: it has no G and takes no P.
 void templateThread(void*) {
   os::setThreadName("gort-template");
@@ -98,7 +110,10 @@ void templateThread(void*) {
       continue;
     }
     mp->schedlink = nullptr;
-    if (const int err = os::createThread(mstart, mp, kG0StackBytes); err != 0) threadCreateFailed(err);
+    if (const int err = os::createThread(mstart, mp, kG0StackBytes); err != 0) {
+      if (mp->nextp != nullptr) threadCreateFailed(err);
+      dropSpareM(mp);
+    }
   }
   helperThreads.fetchSub(1);
 }
@@ -184,8 +199,6 @@ M* allocm(bool extra) {
 }
 
 namespace {
-
-constinit bool spareComing = false;  // by sched.lock
 
 int64 mReserveID() {
   const int64 id = sched.mnext++;

@@ -35,9 +35,7 @@ two connected() {
   return {std::move(*client), std::move(*server)};
 }
 
-bool is_reset(const gort::error& e) {
-  return e.code().value() == ECONNRESET || e.code().value() == EPIPE;
-}
+bool is_reset(const gort::error& e) { return e.code().value() == ECONNRESET || e.code().value() == EPIPE; }
 
 TEST(NetFault, APeerMayResetAfterEveryByte) {
   gort::run([] {

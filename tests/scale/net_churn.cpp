@@ -72,7 +72,8 @@ int main() {
       for (auto c = l->accept(); c; c = l->accept()) {
         gort::go([conn = std::move(*c)]() mutable {
           std::array<std::byte, 16> b;
-          for (auto n = conn.read(b); n && *n > 0; n = conn.read(b)) (void)conn.write(io::const_bytes(b).first(*n));
+          for (auto n = conn.read(b); n && *n > 0; n = conn.read(b))
+            (void)conn.write(io::const_bytes(b).first(*n));
         });
       }
     });
