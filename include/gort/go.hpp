@@ -41,9 +41,9 @@ class task;
 namespace detail {
 
 template <class T>
-using captured =
-    std::conditional_t<std::is_lvalue_reference_v<T> && std::same_as<std::remove_cvref_t<T>, scoped_context>,
-                       context, std::decay_t<T>>;
+using captured = std::conditional_t<std::is_lvalue_reference_v<T> &&
+                                        std::derived_from<std::remove_cvref_t<T>, scoped_context>,
+                                    context, std::decay_t<T>>;
 template <class T>
 inline constexpr bool opts_like = std::same_as<std::remove_cvref_t<T>, go_options>;
 
@@ -380,7 +380,7 @@ GORT_API void yield() noexcept;
 // ---- the life of the runtime
 
 enum class signal_policy : unsigned char {
-  standard,  // Go's: crash reports, SIGQUIT dumps, stack overflow reports
+  standard,  // Go's: crash reports, SIGQUIT dumps, stack overflow reports, SIGPIPE only for standard output
   minimal,  // reports of faults only (stack overflow, bad address, trap); SIGQUIT and SIGABRT stay the process's
   none,
 };

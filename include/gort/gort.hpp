@@ -11,6 +11,7 @@
 #include <gort/net.hpp>
 #include <gort/runtime.hpp>
 #include <gort/select.hpp>
+#include <gort/signal.hpp>
 #include <gort/sim.hpp>
 #include <gort/sync.hpp>
 #include <gort/time.hpp>

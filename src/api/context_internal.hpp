@@ -27,6 +27,11 @@ struct ctx_access {
   static ctx_node* node(const context& c) { return c.p_; }
   static context plain(ctx_node* p) { return context(context::adopt{}, p); }
   static scoped_context scoped(ctx_node* p) { return scoped_context(p); }
+  // again: a second owner of the right to end c, which is one that can be ended.
+  static scoped_context again(const context& c) {
+    context::retain(c.p_);
+    return scoped_context(c.p_);
+  }
   static after_guard guard(void* p) { return after_guard(p); }
   static void* exchange(after_guard& g, void* p) { return std::exchange(g.p_, p); }
 };

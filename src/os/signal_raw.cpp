@@ -23,6 +23,14 @@ int setDefault(int sig) {
   return sigaction(sig, &sa, nullptr);
 }
 
+int setIgnored(int sig) {
+  struct sigaction sa {};
+  sa.sa_handler = SIG_IGN;
+  return sigaction(sig, &sa, nullptr);
+}
+
+int currentAction(int sig, struct sigaction* now) { return sigaction(sig, nullptr, now); }
+
 namespace {
 constexpr std::size_t kKernelMaskBytes = 8;
 // libc's own: with 33 setuid makes every thread follow, and waits until all have.
@@ -39,6 +47,13 @@ void setSignalMask(const sigset_t* set) {
 void unblockSignal(int sig) {
   uint64 one = uint64{1} << (sig - 1);
   sys(SYS_rt_sigprocmask, SIG_UNBLOCK, &one, nullptr, kKernelMaskBytes);
+}
+void changeSignalMask(int how, const uint64* set, uint64* old) {
+  sys(SYS_rt_sigprocmask, how, set, old, kKernelMaskBytes);
+}
+int takeSignal(uint64 set) {
+  const struct { int64 sec, nsec; } now{0, 0};
+  return static_cast<int>(sys(SYS_rt_sigtimedwait, &set, nullptr, &now, kKernelMaskBytes));
 }
 int setAltStack(void* p, std::size_t n) {
   stack_t st{};

@@ -14,6 +14,7 @@
 #include "os/signal_raw.hpp"
 #include "sched/panic_print.hpp"
 #include "sched/proc_internal.hpp"
+#include "sched/sigqueue.hpp"
 #include "unwind/traceback.hpp"
 
 #if !defined(AT_MINSIGSTKSZ)
@@ -52,6 +53,8 @@ constexpr SigTabEntry kSigTable[] = {
     {SIGFPE, "SIGFPE: floating-point exception", true, CrashSignals::faults},
     {SIGILL, "SIGILL: illegal instruction", true, CrashSignals::faults},
     {SIGABRT, "SIGABRT: abort", true, CrashSignals::all},
+    {SIGTRAP, "SIGTRAP: trace trap", true, CrashSignals::all},
+    {SIGSYS, "SIGSYS: bad system call", true, CrashSignals::all},
     {SIGQUIT, "SIGQUIT: quit", false, CrashSignals::all},
 };
 constexpr unsigned kSignals = sizeof kSigTable / sizeof kSigTable[0];
@@ -128,6 +131,7 @@ void sighandler(int sig, siginfo_t* info, void* uctx) {
   unsigned i = 0;
   while (i < kSignals - 1 && kSigTable[i].sig != sig) ++i;
   const SigTabEntry& e = kSigTable[i];
+  if ((!e.fault || info->si_code <= 0) && sigsend(sig)) return;
   const Regs r = regsFromUcontext(uctx);
   G* gp = sigFetchG(r);
   const auto addr = reinterpret_cast<uintptr>(info->si_addr);
@@ -164,7 +168,15 @@ void initsig(CrashSignals which) {
     if (want && !had) os::setHandler(e.sig, sighandler, &fwdSig[i]);
     if (had && !want) os::restoreAction(e.sig, &fwdSig[i]);
   }
+  initsigpipe(which == CrashSignals::all);
   installed = which;
+}
+
+bool crashSignalTaken(int sig) {
+  for (const SigTabEntry& e : kSigTable) {
+    if (e.sig == sig) return e.from <= installed;
+  }
+  return false;
 }
 
 void minitSignals(M* mp) {

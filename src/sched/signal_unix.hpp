@@ -17,6 +17,8 @@ enum class CrashSignals : uint8 {
 // initsig installs the handlers of the signals it is told and gives back those it took before and no longer wants.
 // Runs on: the booting thread, any number of times.
 void initsig(CrashSignals which);
+// crashSignalTaken: the handler of initsig is there for sig; it offers what was sent to sigsend first.
+bool crashSignalTaken(int sig);
 // minitSignals gives the calling thread, which is mp's, an alternate signal stack and its signal mask.
 void minitSignals(M* mp);
 // unminitSignals takes it away again, before the thread ends.

@@ -2,7 +2,7 @@
 // signal_policy::minimal takes the faults and leaves SIGABRT, SIGQUIT and all others as they were; later runs change it.
 // SIGURG is the scheduler's, except under signal_policy::none.
 // SKIP-IN: address thread undefined (they take the fault signals themselves)
-// STDOUT: \Aminimal: SEGV BUS FPE ILL URG\nstandard: SEGV BUS FPE ILL ABRT QUIT URG\nnone:\nminimal: SEGV BUS FPE ILL URG\n\Z
+// STDOUT: \Aminimal: SEGV BUS FPE ILL URG\nstandard: SEGV BUS FPE ILL ABRT QUIT PIPE URG\nnone:\nminimal: SEGV BUS FPE ILL URG\n\Z
 #include <gort/gort.hpp>
 
 #include <csignal>
