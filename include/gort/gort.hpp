@@ -9,6 +9,7 @@
 #include <gort/go.hpp>
 #include <gort/io.hpp>
 #include <gort/net.hpp>
+#include <gort/os.hpp>
 #include <gort/runtime.hpp>
 #include <gort/select.hpp>
 #include <gort/signal.hpp>

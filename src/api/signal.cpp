@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bodies of gort/signal.hpp: who wants which signal. The way from the handler to us is sched/sigqueue.cpp.  (Go: os/signal)
+// Bodies of gort/signal.hpp: who wants which signal. The way from the handler to us is sched/sigqueue.cpp. (Go: os/signal)
 //
-// Ownership:  one list of subscribers and a count for each signal, by `mu`. The receiver, a goroutine of the runtime that the
-//             first subscription of a run starts, takes bits and serves the list under mu: sends do not wait, so it holds
-//             mu for moments. ~subscription takes what is pending first: what arrived before it is delivered.
+// Ownership:  one list of subscribers and a count for each signal, by `mu`. The receiver, a goroutine of the runtime that
+//             the first subscription of a run starts, takes bits and serves the list under mu: sends do not wait, so it
+//             holds mu for moments. ~subscription takes what is pending first: what arrived before it is delivered.
 // Lifetime:   a subscriber belongs to its subscription. An empty list of signals is all of them. `reset` and `ignore` take
 //             signals out of the masks; the subscriber stays, with what is left.
 #include <gort/go.hpp>

@@ -51,6 +51,11 @@ void unblockSignal(int sig) {
 void changeSignalMask(int how, const uint64* set, uint64* old) {
   sys(SYS_rt_sigprocmask, how, set, old, kKernelMaskBytes);
 }
+uint64 pendingSignals() {
+  uint64 set = 0;
+  sys(SYS_rt_sigpending, &set, kKernelMaskBytes);
+  return set;
+}
 int takeSignal(uint64 set) {
   const struct { int64 sec, nsec; } now{0, 0};
   return static_cast<int>(sys(SYS_rt_sigtimedwait, &set, nullptr, &now, kKernelMaskBytes));

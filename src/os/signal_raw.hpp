@@ -19,6 +19,7 @@ void setSignalMask(const sigset_t* set);
 void unblockSignal(int sig);
 // changeSignalMask: how is SIG_BLOCK, SIG_UNBLOCK or SIG_SETMASK; bit n-1 stands for signal n. old may be nullptr.
 void changeSignalMask(int how, const uint64* set, uint64* old);
+uint64 pendingSignals();     // of this thread or of the process
 int takeSignal(uint64 set);  // takes one pending signal of the set without waiting; its number, or -errno
 int setAltStack(void* p, std::size_t n);  // of the calling thread; nullptr: none. 0 or -errno
 

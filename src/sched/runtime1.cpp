@@ -80,6 +80,7 @@ void setOne(Span key, Span value) {
       {"scheddetail", &debug.scheddetail},
       {"panicnil", &debug.panicnil},
       {"asyncpreemptoff", &debug.asyncpreemptoff},
+      {"pidfd", &debug.pidfd},
   };
   uint64 n = 0;
   if (key.is("stackguard")) {

@@ -61,13 +61,13 @@ constexpr unsigned kSignals = sizeof kSigTable / sizeof kSigTable[0];
 
 constinit struct sigaction fwdSig[kSignals] {};  // dispositions before ours; by initsig, read by handlers
 constinit CrashSignals installed = CrashSignals::none;
-constinit sigset_t bootMask{};  // of the thread that booted; by initsig
+constinit uint64 bootMask = 0;  // of the thread that booted; by initsig
 
 // minitSignalMask lets signals in again: threads are made with all of them blocked. Under run() an M has the
 // mask of the thread that called it; in a library the host's signals stay away from our threads. A blocked
 // fault kills without a word.
 void minitSignalMask() {
-  if (installed != CrashSignals::none) os::setSignalMask(&bootMask);
+  if (installed != CrashSignals::none) os::changeSignalMask(SIG_SETMASK, &bootMask, nullptr);
   for (const SigTabEntry& e : kSigTable) {
     if (e.fault || e.from <= installed) os::unblockSignal(e.sig);
   }
@@ -157,11 +157,8 @@ void sighandler(int sig, siginfo_t* info, void* uctx) {
 }  // namespace
 
 void initsig(CrashSignals which) {
+  if (installed == CrashSignals::none) os::changeSignalMask(SIG_BLOCK, nullptr, &bootMask);
   if (which == installed) return;
-  if (installed == CrashSignals::none) {
-    os::blockAllSignals(&bootMask);
-    os::setSignalMask(&bootMask);
-  }
   for (unsigned i = 0; i < kSignals; ++i) {
     const SigTabEntry& e = kSigTable[i];
     const bool had = e.from <= installed, want = e.from <= which;
@@ -171,6 +168,8 @@ void initsig(CrashSignals which) {
   initsigpipe(which == CrashSignals::all);
   installed = which;
 }
+
+uint64 signalMaskForChildren() { return bootMask; }
 
 bool crashSignalTaken(int sig) {
   for (const SigTabEntry& e : kSigTable) {

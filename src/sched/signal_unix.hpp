@@ -19,6 +19,8 @@ enum class CrashSignals : uint8 {
 void initsig(CrashSignals which);
 // crashSignalTaken: the handler of initsig is there for sig; it offers what was sent to sigsend first.
 bool crashSignalTaken(int sig);
+// signalMaskForChildren: that of the thread that booted; our own threads may have all blocked.
+uint64 signalMaskForChildren();
 // minitSignals gives the calling thread, which is mp's, an alternate signal stack and its signal mask.
 void minitSignals(M* mp);
 // unminitSignals takes it away again, before the thread ends.

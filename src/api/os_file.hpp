@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// What os_file.cpp and os_exec.cpp share.
+#pragma once
+#include <gort/os.hpp>
+
+#include "api/poll_fd.hpp"
+
+namespace gort {
+inline namespace GORT_ABI {
+namespace os {
+
+error path_error(const char* op, std::string_view name, const error& cause);  // "open /x: ..."
+
+namespace detail {
+
+struct file_fd final : gort::detail::poll_fd {
+  file_fd(int sysfd, std::string_view n) : poll_fd(sysfd), name(n) {}
+  ~file_fd() override = default;
+
+  // make takes over sysfd, also when it fails.
+  static result<file_fd*> make(int sysfd, std::string_view name);
+
+  const std::string name;
+  bool quick = true;  // by rmu or not at all: preadv2 knows RWF_NOWAIT here
+};
+
+// outside runs f, a system call that may block, on a thread without a P, again if it was interrupted.
+long outside_slow(long (*f)(void*), void* arg);
+template <class F>
+long outside(F f) {
+  return outside_slow([](void* p) -> long { return (*static_cast<F*>(p))(); }, &f);
+}
+// apart is outside for at most kHandOff calls at once; the others park until it is their turn.
+inline constexpr int kHandOff = 64;
+long apart_slow(long (*f)(void*), void* arg);
+template <class F>
+long apart(F f) {
+  return apart_slow([](void* p) -> long { return (*static_cast<F*>(p))(); }, &f);
+}
+
+}  // namespace detail
+}  // namespace os
+}  // namespace GORT_ABI
+}  // namespace gort

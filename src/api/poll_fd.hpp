@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// poll_fd: one descriptor that several goroutines use at once; sockets and files build on it.     (Go: internal/poll.FD)
+//
+// Ownership of the descriptor: state_ counts the operations inside, plus one while it is open; `closed` is its low bit. The
+//   last one to leave after close() releases the descriptor. So its number cannot become somebody else's under an operation.
+// Ownership of the record: refs_, by handles and by whoever may call after the handle has gone.
+#pragma once
+#include <gort/error.hpp>
+#include <gort/sync.hpp>
+
+#include <cerrno>
+
+#include "sched/netpoll.hpp"
+#include "sched/proc.hpp"
+
+namespace gort {
+inline namespace GORT_ABI {
+namespace detail {
+
+// sys_error makes an error of what a raw system call returned.
+error sys_error(long negative_errno);
+error poll_error(rt::PollError e);
+
+struct poll_fd {
+  explicit poll_fd(int sysfd) : fd(sysfd) {}
+  poll_fd(const poll_fd&) = delete;
+  poll_fd& operator=(const poll_fd&) = delete;
+
+  bool enter();  // false: closed
+  void leave();
+  bool shut();  // closes; false: was closed already. Wakes who waits in the poller
+  void retain() { refs_.fetchAdd(1, rt::Order::relaxed); }
+  void release();
+  void set_deadline(int mode, gort::clock::time_point t);
+
+  // until_ready calls f, which returns what a raw system call does, until it says something else than "not now".
+  // stop: what ended the wait instead.   Requires: entered, the mutex of that direction, pd.   Runs on: any thread.
+  template <class F>
+  long until_ready(rt::PollMode mode, F f, rt::PollError& stop) {
+    const rt::Entry e;
+    long n = 0;
+    stop = rt::pollReset(pd, mode);
+    while (stop == rt::PollError::none) {
+      n = f();
+      if (n == -EINTR) continue;
+      if (n != -EAGAIN) break;
+      stop = rt::pollWait(pd, mode);
+    }
+    return n;
+  }
+
+  const int fd;
+  rt::PollDesc* pd = nullptr;  // nullptr: always ready, as ordinary files are
+  gort::mutex rmu, wmu;
+
+ protected:
+  virtual ~poll_fd() = default;
+
+ private:
+  static constexpr rt::uint32 kClosed = 1, kUser = 2;
+  rt::Atomic<rt::uint32> state_{kUser};
+  rt::Atomic<rt::uint32> refs_{1};
+};
+
+// inside holds an fd open for one operation.
+class inside {
+ public:
+  explicit inside(poll_fd& f) : f_(f.enter() ? &f : nullptr) {}
+  ~inside() {
+    if (f_ != nullptr) f_->leave();
+  }
+  inside(const inside&) = delete;
+  inside& operator=(const inside&) = delete;
+  explicit operator bool() const { return f_ != nullptr; }
+
+ private:
+  poll_fd* f_;
+};
+
+}  // namespace detail
+}  // namespace GORT_ABI
+}  // namespace gort
