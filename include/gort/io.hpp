@@ -57,9 +57,14 @@ result<std::size_t> read_full(R& r, bytes b) {
   return n;
 }
 
-// copy moves everything from src to dst; returns how many bytes.
+// copy moves everything from src to dst; returns how many bytes. A dst with a member copy_from(src) does it itself.
 template <writer W, reader R>
 result<std::uint64_t> copy(W& dst, R& src) {
+  if constexpr (requires {
+                  { dst.copy_from(src) } -> std::same_as<result<std::uint64_t>>;
+                }) {
+    return dst.copy_from(src);
+  }
   std::vector<std::byte> buf(std::size_t{32} << 10);
   std::uint64_t total = 0;
   for (;;) {

@@ -23,6 +23,9 @@
 
 namespace gort {
 inline namespace GORT_ABI {
+namespace os {
+class file;
+}
 namespace net {
 
 void unknown_network_use_tcp_udp_unix_unixgram_or_unixpacket();  // never defined: its name is the message
@@ -94,6 +97,7 @@ class GORT_API address {
 
 namespace detail {
 struct net_fd;
+struct bound;
 // fd_handle owns one net_fd.
 class GORT_API fd_handle {
  public:
@@ -121,6 +125,43 @@ struct buffers {
 }  // namespace detail
 
 inline constexpr gort::clock::time_point no_deadline = gort::clock::time_point::max();
+
+// binding holds a context and a conn together; see conn::bind. Move-only.
+class [[nodiscard]] GORT_API binding {
+ public:
+  binding(binding&& o) noexcept : p_(std::exchange(o.p_, nullptr)) {}
+  binding& operator=(binding&&) = delete;
+  ~binding() { stop(); }
+  // stop parts them: true if the context had not ended calls before. Again: true.
+  bool stop() noexcept;
+
+ private:
+  explicit binding(detail::bound* p) noexcept : p_(p) {}
+  detail::bound* p_;
+  friend class conn;
+};
+
+// descriptor owns one that came from another process. Move-only.
+class [[nodiscard]] GORT_API descriptor {
+ public:
+  explicit descriptor(int fd) noexcept : fd_(fd) {}
+  descriptor(descriptor&& o) noexcept : fd_(std::exchange(o.fd_, -1)) {}
+  descriptor& operator=(descriptor&& o) noexcept {
+    std::swap(fd_, o.fd_);
+    return *this;
+  }
+  ~descriptor();
+  [[nodiscard]] int get() const noexcept { return fd_; }
+  [[nodiscard]] int release() noexcept { return std::exchange(fd_, -1); }  // now the caller's
+
+ private:
+  int fd_;
+};
+
+struct message {
+  std::size_t n;  // bytes; 0: the end of the stream
+  std::vector<descriptor> fds;
+};
 
 // conn is a connected stream (or a connected datagram socket: one read is one datagram). Move-only; closes itself.
 class [[nodiscard]] GORT_API conn {
@@ -156,8 +197,20 @@ class [[nodiscard]] GORT_API conn {
   void set_timeout(std::chrono::duration<R, P> d) {
     set_deadline(3, gort::detail::deadline_after(gort::detail::to_ns(d)));
   }
-  // bind: once ctx ends, all calls on this conn time out. As long as the guard lives.
-  after_guard bind(const context& ctx);
+  // bind: once ctx ends, all calls on this conn fail with its error (errc::canceled, errc::deadline_exceeded), as long as
+  // the binding lives; deadlines do not change that. Any number of contexts may be bound.
+  binding bind(const context& ctx);
+
+  // send_file sends n bytes of f from offset on, fewer if f ends before; f's own offset stays. The kernel does it without a
+  // copy where it can. copy_from sends f from its offset to its end and moves the offset; io::copy(conn, file) uses it.
+  result<std::uint64_t> send_file(os::file& f, std::uint64_t offset, std::uint64_t n);
+  result<std::uint64_t> copy_from(os::file& f);
+
+  // write_msg sends b and, with its first byte, descriptors: the peer gets copies of its own (Unix sockets only, at most
+  // 253). read_msg is read that also takes descriptors; they are closed on exec. Those that come along with a plain read
+  // are closed by the kernel.
+  result<std::size_t> write_msg(io::const_bytes b, std::span<const int> fds);
+  [[nodiscard]] result<message> read_msg(io::bytes b);
 
   error close() noexcept;                            // closing twice: errc::closed
   error close_write() noexcept;                      // the peer reads the end; reading goes on
@@ -201,10 +254,16 @@ class [[nodiscard]] GORT_API listener {
   // accept waits for a connection. Out of descriptors it waits, longer each time, up to a second, and tries again.
   [[nodiscard]] result<conn> accept();
   [[nodiscard]] result<conn> accept(const context& ctx);
+  // A deadline for all accepts, now and later, until it is changed; they then fail with error::timeout().
+  template <class C, class D>
+  void set_deadline(std::chrono::time_point<C, D> t) {
+    set_deadline_at(gort::detail::to_tp(t));
+  }
   [[nodiscard]] address addr() const;
   error close() noexcept;  // wakes all accepts with errc::closed
 
  private:
+  void set_deadline_at(gort::clock::time_point t);
   detail::fd_handle h_;
 };
 

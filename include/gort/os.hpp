@@ -28,6 +28,7 @@ namespace detail {
 struct file_fd;  // src/api/os_file.hpp
 struct child;    // src/api/os_exec.cpp
 struct starting;
+struct file_access;
 }  // namespace detail
 
 // mode of open: one of read, write, read_write, and any of the others.
@@ -35,11 +36,11 @@ enum class open_mode : unsigned {
   read = 0,
   write = 1,
   read_write = 2,
-  append = 4,     // writes go to the end
-  create = 8,     // make it if it is not there
-  exclusive = 16, // with create: fail if it is there
-  truncate = 32,  // drop what is in it
-  sync = 64,      // writes return when the device has them
+  append = 4,      // writes go to the end
+  create = 8,      // make it if it is not there
+  exclusive = 16,  // with create: fail if it is there
+  truncate = 32,   // drop what is in it
+  sync = 64,       // writes return when the device has them
 };
 [[nodiscard]] constexpr open_mode operator|(open_mode a, open_mode b) noexcept {
   return static_cast<open_mode>(static_cast<unsigned>(a) | static_cast<unsigned>(b));
@@ -49,7 +50,7 @@ enum class seek_from { begin, current, end };
 
 struct file_info {
   std::uint64_t size;
-  unsigned mode;  // the kernel's: type and permissions
+  unsigned mode;             // the kernel's: type and permissions
   std::int64_t modified_ns;  // since 1970
   [[nodiscard]] bool is_regular() const noexcept { return (mode & 0170000) == 0100000; }
   [[nodiscard]] bool is_directory() const noexcept { return (mode & 0170000) == 0040000; }
@@ -105,6 +106,7 @@ class [[nodiscard]] GORT_API file {
   error set_deadline(int mode, gort::clock::time_point t);
   static void drop(detail::file_fd* p) noexcept;
   detail::file_fd* p_;
+  friend struct detail::file_access;
 };
 
 // open opens a file; perm counts for a file that it makes. create makes or empties one for reading and writing.
@@ -142,10 +144,14 @@ class stdio {
  public:
   static stdio null() noexcept { return stdio(kind::null, -1); }
   static stdio inherit() noexcept { return stdio(kind::inherit, -1); }
-  static stdio pipe() noexcept { return stdio(kind::pipe, -1); }        // the other end: process::in(), out(), err()
-  static stdio same() noexcept { return stdio(kind::same, -1); }        // error goes where output goes
-  static stdio fd(int n) noexcept { return stdio(kind::fd, n); }        // stays the caller's
-  static stdio to(const file& f) noexcept { return fd(f.native_handle()); }  // must be open until start returns
+  static stdio pipe() noexcept {
+    return stdio(kind::pipe, -1);
+  }  // the other end: process::in(), out(), err()
+  static stdio same() noexcept { return stdio(kind::same, -1); }  // error goes where output goes
+  static stdio fd(int n) noexcept { return stdio(kind::fd, n); }  // stays the caller's
+  static stdio to(const file& f) noexcept {
+    return fd(f.native_handle());
+  }  // must be open until start returns
 
  private:
   enum class kind : unsigned char { null, inherit, pipe, same, fd };
@@ -159,7 +165,10 @@ class stdio {
 class [[nodiscard]] GORT_API process {
  public:
   process(process&& o) noexcept
-      : p_(std::exchange(o.p_, nullptr)), in_(std::move(o.in_)), out_(std::move(o.out_)), err_(std::move(o.err_)) {}
+      : p_(std::exchange(o.p_, nullptr)),
+        in_(std::move(o.in_)),
+        out_(std::move(o.out_)),
+        err_(std::move(o.err_)) {}
   process& operator=(process&&) = delete;
   ~process();
 

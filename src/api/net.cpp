@@ -140,11 +140,6 @@ result<std::size_t> conn::writev(std::span<const io::const_bytes> b) {
 
 void conn::set_deadline(int mode, gort::clock::time_point t) { h_.get()->set_deadline(mode, t); }
 
-after_guard conn::bind(const context& ctx) {
-  return after_func(
-      ctx, [keep = detail::reference(h_.get())] { keep.get()->set_deadline(3, gort::clock::time_point()); });
-}
-
 error conn::close() noexcept { return h_.get()->close(); }
 
 error conn::close_write() noexcept {
@@ -208,18 +203,17 @@ bool out_of_descriptors(const error& e) {
          e == std::errc::no_buffer_space || e == std::errc::not_enough_memory;
 }
 
-// A context that ends takes the one who waits out of the poller by a deadline in the past. It may be another context's
-// waiter: he takes the deadline away, while he still holds rmu, and goes back in.   Requires: entered, l.rmu.
+// A context that ends takes the one who waits out of the poller. It may be another context's waiter: he takes that back,
+// while he still holds rmu, looks whether it was meant for him after all, and goes back in.   Requires: entered, l.rmu.
 result<conn> accept_locked(net_fd& l, const context& ctx) {
   gort::clock::duration pause = kFirstPause;
-  const after_guard guard = after_func(
-      ctx, [keep = detail::reference(&l)] { keep.get()->set_deadline(1, gort::clock::time_point()); });
+  const after_guard guard = after_func(ctx, [keep = detail::reference(&l)] { keep.get()->cancel(true); });
   for (;;) {
     if (error e = ctx.err()) return l.fail("accept", e);
     result<conn> c = take(l);
     if (c) return c;
-    if (c.error().timeout()) {
-      l.set_deadline(1, gort::clock::time_point::max());
+    if (c.error() == errc::canceled) {
+      l.cancel(false);
     } else if (!out_of_descriptors(c.error())) {
       return c;
     } else {
@@ -243,6 +237,7 @@ result<conn> listener::accept(const context& ctx) {
   return c;
 }
 
+void listener::set_deadline_at(gort::clock::time_point t) { h_.get()->set_deadline(1, t); }
 address listener::addr() const { return h_.get()->local; }
 error listener::close() noexcept { return h_.get()->close(); }
 

@@ -188,7 +188,7 @@ result<conn> connect_one(const context& ctx, network n, const address& to, const
   result<sock_addr> target = to_sock_addr(to);
   if (!target) return failed(target.error());
   f.set_deadline(2, until);
-  after_guard guard = c.bind(ctx);
+  binding bound = c.bind(ctx);
   bool asked = false;
   const auto done = f.attempt(rt::PollMode::write, "connect", [&]() -> long {
     if (!asked) {
@@ -209,7 +209,7 @@ result<conn> connect_one(const context& ctx, network n, const address& to, const
     if (done.error().timeout()) return failed(errc::io_timeout);
     return failed(done.error().unwrap().wrap("connect"));
   }
-  if (!guard.stop()) return failed(ctx.err());  // it ended just now: its deadline is set, or about to be
+  if (!bound.stop()) return failed(ctx.err());  // it ended just now
   f.set_deadline(3, no_deadline);
   f.local = name_of(f.fd, false);
   f.remote = to;

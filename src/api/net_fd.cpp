@@ -43,6 +43,12 @@ error net_fd::close() {
   return {};
 }
 
+error net_fd::stopped(rt::PollError stop) {
+  if (stop != rt::PollError::canceled) return poll_error(stop);
+  const std::lock_guard l(endMu);
+  return end ? end : error(errc::canceled);
+}
+
 error net_fd::fail(const char* what, const error& cause) const {
   return op_error(what, net, &local, &remote, cause);
 }

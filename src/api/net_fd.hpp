@@ -52,11 +52,17 @@ struct net_fd final : gort::detail::poll_fd {
   // attempt_locked is attempt for who has entered and holds the mutex of that direction.
   template <class F>
   result<std::size_t> attempt_locked(rt::PollMode mode, const char* what, F f);
+  error stopped(rt::PollError stop);  // what ended a wait, as an error
   error fail(const char* what, const error& cause) const;
 
   const network net;
   address local, remote;  // set before the record is shared
   std::string unlink_path;
+
+  // Contexts that are bound to it (Note [Bound contexts] in net.cpp), by endMu.
+  gort::mutex endMu;
+  int ended = 0;  // bindings whose context is over
+  error end;      // the first one's error: what PollError::canceled means
 };
 
 template <class F>
@@ -74,7 +80,7 @@ template <class F>
 result<std::size_t> net_fd::attempt_locked(rt::PollMode mode, const char* what, F f) {
   rt::PollError stop = rt::PollError::none;
   const long n = until_ready(mode, std::move(f), stop);
-  if (stop != rt::PollError::none) return fail(what, poll_error(stop));
+  if (stop != rt::PollError::none) return fail(what, stopped(stop));
   if (n < 0) return fail(what, sys_error(n));
   return static_cast<std::size_t>(n);
 }

@@ -15,15 +15,15 @@ namespace detail {
 // reference keeps the record of an fd alive in a callback that may come after its handle has gone.
 class reference {
  public:
-  explicit reference(net_fd* f) : f_(f) { f_->retain(); }
+  explicit reference(gort::detail::poll_fd* f) : f_(f) { f_->retain(); }
   reference(reference&& o) noexcept : f_(std::exchange(o.f_, nullptr)) {}
   ~reference() {
     if (f_ != nullptr) f_->release();
   }
-  [[nodiscard]] net_fd* get() const { return f_; }
+  [[nodiscard]] gort::detail::poll_fd* get() const { return f_; }
 
  private:
-  net_fd* f_;
+  gort::detail::poll_fd* f_;
 };
 
 }  // namespace detail

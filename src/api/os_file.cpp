@@ -52,10 +52,14 @@ long read_at(file_fd& f, io::bytes b, long offset) {
   });
 }
 
+long write_quietly(int fd, io::const_bytes b) {
+  return rt::quietly([&] { return sys(SYS_write, fd, b.data(), std::min(b.size(), kMost)); });
+}
+
 long write_at(file_fd& f, io::const_bytes b, long offset) {
   const std::size_t n = std::min(b.size(), kMost);
   return detail::apart([&]() -> long {
-    if (offset == kHere) return rt::writeQuiet(f.fd, b.data(), n);
+    if (offset == kHere) return write_quietly(f.fd, b);
     return sys(SYS_pwrite64, f.fd, b.data(), n, offset);
   });
 }
@@ -136,8 +140,7 @@ result<std::size_t> file::read(io::bytes b) {
   if (!in) return failed(f, "read", errc::closed);
   const std::lock_guard l(f.rmu);
   return one(
-      f, rt::PollMode::read, "read",
-      [&] { return sys(SYS_read, f.fd, b.data(), std::min(b.size(), kMost)); },
+      f, rt::PollMode::read, "read", [&] { return sys(SYS_read, f.fd, b.data(), std::min(b.size(), kMost)); },
       [&] { return read_at(f, b, kHere); });
 }
 
@@ -150,8 +153,7 @@ result<std::size_t> file::write(io::const_bytes b) {
   do {
     const io::const_bytes rest = b.subspan(total);
     auto n = one(
-        f, rt::PollMode::write, "write",
-        [&] { return rt::writeQuiet(f.fd, rest.data(), std::min(rest.size(), kMost)); },
+        f, rt::PollMode::write, "write", [&] { return write_quietly(f.fd, rest); },
         [&] { return write_at(f, rest, kHere); });
     if (!n) return n;
     total += *n;
@@ -264,7 +266,8 @@ result<file> adopt(int fd, std::string_view name) {
 
 result<file> open(std::string_view path, open_mode mode, unsigned perm) {
   const std::string name(path);
-  const long fd = detail::outside([&] { return sys(SYS_openat, AT_FDCWD, name.c_str(), flags_of(mode), perm); });
+  const long fd =
+      detail::outside([&] { return sys(SYS_openat, AT_FDCWD, name.c_str(), flags_of(mode), perm); });
   if (fd < 0) return path_error("open", path, sys_error(fd));
   return adopt(static_cast<int>(fd), path);
 }

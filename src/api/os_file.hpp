@@ -24,6 +24,10 @@ struct file_fd final : gort::detail::poll_fd {
   bool quick = true;  // by rmu or not at all: preadv2 knows RWF_NOWAIT here
 };
 
+struct file_access {
+  static file_fd& of(const file& f) { return *f.p_; }
+};
+
 // outside runs f, a system call that may block, on a thread without a P, again if it was interrupted.
 long outside_slow(long (*f)(void*), void* arg);
 template <class F>

@@ -13,7 +13,10 @@ error sys_error(long negative_errno) {
   return std::error_code(static_cast<int>(-negative_errno), std::system_category());
 }
 
-error poll_error(rt::PollError e) { return e == rt::PollError::timeout ? errc::io_timeout : errc::closed; }
+error poll_error(rt::PollError e) {
+  if (e == rt::PollError::canceled) return errc::canceled;
+  return e == rt::PollError::timeout ? errc::io_timeout : errc::closed;
+}
 
 bool poll_fd::enter() {
   rt::uint32 s = state_.load(rt::Order::relaxed);
@@ -40,6 +43,11 @@ bool poll_fd::shut() {
   if (pd != nullptr) rt::pollUnblock(pd);
   leave();
   return true;
+}
+
+void poll_fd::cancel(bool on) {
+  const inside in(*this);
+  if (in && pd != nullptr) rt::pollCancel(pd, on);
 }
 
 void poll_fd::release() {

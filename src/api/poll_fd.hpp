@@ -31,6 +31,8 @@ struct poll_fd {
   bool shut();  // closes; false: was closed already. Wakes who waits in the poller
   void retain() { refs_.fetchAdd(1, rt::Order::relaxed); }
   void release();
+  void cancel(
+      bool on);  // ends who waits in the poller, and who will, with PollError::canceled; false: no longer
   void set_deadline(int mode, gort::clock::time_point t);
 
   // until_ready calls f, which returns what a raw system call does, until it says something else than "not now".

@@ -8,7 +8,7 @@
 //   An edge for a condition that an earlier attempt has already used up costs one attempt more.
 //
 // Note [Stop conditions]
-//   closing, and the deadlines, are words of their own. Who changes one stores it, passes a full fence and then takes the
+//   closing (with its bit for cancelled), and the deadlines, are words of their own. Who changes one stores it, passes a full fence and then takes the
 //   waiter out of the word (stopWaiter); the waiter announces itself in the word, passes a full fence and then looks at the
 //   conditions (pollWait). base/poll_word.hpp has the proof, tests/model/poll_model.cpp the search.
 //
@@ -38,7 +38,9 @@ struct {
 constexpr int64 kPassed = -1;
 
 PollError checkErr(PollDesc* pd, PollMode mode) {
-  if (pd->closing.load(Order::acquire) != 0) return PollError::closing;
+  if (const uint32 bits = pd->closing.load(Order::acquire); GORT_UNLIKELY(bits != 0)) {
+    return (bits & kPollClosing) != 0 ? PollError::closing : PollError::canceled;
+  }
   const Atomic<int64>& d = mode == PollMode::read ? pd->rd : pd->wd;
   if (d.load(Order::acquire) == kPassed) return PollError::timeout;
   return PollError::none;
@@ -132,7 +134,7 @@ int pollOpen(int fd, PollDesc** out) {
 }
 
 void pollClose(PollDesc* pd) {
-  GORT_CHECK(pd->closing.load(Order::relaxed) != 0, "runtime: pollClose before pollUnblock");
+  GORT_CHECK((pd->closing.load(Order::relaxed) & kPollClosing) != 0, "runtime: pollClose before pollUnblock");
   netpollclose(pd->fd);
   pd->fd = -1;
   pollFree(pd);
@@ -166,7 +168,7 @@ void pollSetDeadline(PollDesc* pd, int64 when, PollMode mode) {
   Entry e;
   if (when > 0 && when <= nanotime()) when = kPassed;
   lock(pd->lock);
-  if (pd->closing.load(Order::relaxed) != 0) {
+  if ((pd->closing.load(Order::relaxed) & kPollClosing) != 0) {
     unlock(pd->lock);
     return;
   }
@@ -188,10 +190,23 @@ void pollSetDeadline(PollDesc* pd, int64 when, PollMode mode) {
   unlock(pd->lock);
 }
 
+void pollCancel(PollDesc* pd, bool on) {
+  Entry e;
+  lock(pd->lock);
+  const uint32 others = pd->closing.load(Order::relaxed) & ~kPollCanceled;
+  pd->closing.store(others | (on ? kPollCanceled : 0), Order::release);
+  if (on) {
+    fence(Order::seqCst);
+    stopWaiter(pd, PollMode::read);
+    stopWaiter(pd, PollMode::write);
+  }
+  unlock(pd->lock);
+}
+
 void pollUnblock(PollDesc* pd) {
   Entry e;
   lock(pd->lock);
-  pd->closing.store(1, Order::release);
+  pd->closing.store(kPollClosing, Order::release);
   if (pd->timersReady) {
     timerStop(pd->rt);
     timerStop(pd->wt);

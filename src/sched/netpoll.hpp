@@ -33,7 +33,7 @@ struct alignas(kCacheLineSize) PollDesc {
   PollDesc* link = nullptr;  // free list
   int fd = -1;
   Atomic<uint32> seq{0};      // counts the files this record has stood for
-  Atomic<uint32> closing{0};  // pollUnblock was called
+  Atomic<uint32> closing{0};  // bits: kPollClosing, kPollCanceled; written with lock held
   PollWord<PollEnv, G> rg, wg;
   Mutex lock{LockRank::pollDesc};  // serialises setters of deadlines with each other and with closing
   Atomic<int64> rd{0}, wd{0};      // deadlines: 0 none, -1 passed, else nanotime; by lock, or by CAS to -1
@@ -43,7 +43,8 @@ struct alignas(kCacheLineSize) PollDesc {
 };
 
 enum class PollMode : uint8 { read = 1, write = 2, both = 3 };
-enum class PollError : uint8 { none, closing, timeout };
+enum class PollError : uint8 { none, closing, timeout, canceled };
+inline constexpr uint32 kPollClosing = 1, kPollCanceled = 2;
 
 // pollOpen puts fd, which does not block, into the poller. Returns 0 and *pd, or -errno (-EPERM: always ready, as ordinary
 // files are).
@@ -56,6 +57,8 @@ PollError pollReset(PollDesc* pd, PollMode mode);
 PollError pollWait(PollDesc* pd, PollMode mode);
 // pollSetDeadline: when in nanotime; 0 none; a time that is over ends waits at once. May be called at any time.
 void pollSetDeadline(PollDesc* pd, int64 when, PollMode mode);
+// pollCancel ends all waits, now and later, with PollError::canceled; on = false takes that back.
+void pollCancel(PollDesc* pd, bool on);
 // pollUnblock ends all waits, now and later, with PollError::closing.
 void pollUnblock(PollDesc* pd);
 

@@ -7,7 +7,7 @@
 //             any reader: no thread of its own, and the idle program costs nothing. Somebody waits for I/O then, so
 //             checkdead sees no deadlock. (Go parks a thread on a note there.)
 // Ownership:  wanted, ignored, saved - the api floor, one caller at a time; handlers read. pending - handlers set, the api
-//             floor takes. before[] - as wanted; handlers read their own entry, which was written before the handler was installed.
+//             floor takes. before[] - as wanted; handlers read their own entry, written before the handler was installed.
 // Lost bits:  who makes pending non-zero writes the eventfd afterwards. The receiver resets its poll word, then reads the
 //             eventfd, then looks at pending: a bit set later comes with a later write, which makes the word ready.
 // Stopping:   `delivering` counts handlers between their look at wanted and the write. After wanted has lost the bit and
@@ -189,14 +189,14 @@ void initsigpipe(bool want) {
 }
 
 // Where the signal would kill, the thread blocks it, writes, and takes what came of it, but not one that was there before.
-long writeQuiet(int fd, const void* p, std::size_t n) {
-  if (pipeRule.handled.load(Order::relaxed)) return os::write(fd, p, n);
+long quietly(long (*f)(void*), void* arg) {
+  if (pipeRule.handled.load(Order::relaxed)) return f(arg);
   uint64 old = 0;
   const uint64 bit = signalBit(SIGPIPE);
   os::changeSignalMask(SIG_BLOCK, &bit, &old);
   const bool blocked = (old & bit) != 0;
   const bool pending = blocked && (os::pendingSignals() & bit) != 0;
-  const long r = os::write(fd, p, n);
+  const long r = f(arg);
   if (r == kEpipe && !pending) os::takeSignal(bit);
   if (!blocked) os::changeSignalMask(SIG_SETMASK, &old, nullptr);
   return r;

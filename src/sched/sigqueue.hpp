@@ -32,7 +32,12 @@ uint64 signalTake();
 // initsigpipe installs (want) Go's rule for SIGPIPE, or takes it away: a broken pipe on descriptor 1 or 2 kills, on others
 // write fails with EPIPE. What the process had chosen before us stays in force.
 void initsigpipe(bool want);
-// writeQuiet is write for pipes: EPIPE, and never a SIGPIPE, whoever owns the disposition.   Runs on: any thread.
-long writeQuiet(int fd, const void* p, std::size_t n);
+// quietly runs f, a system call that writes: EPIPE, and never a SIGPIPE, whoever owns the disposition. The caller must not
+// change threads in f.   Runs on: any thread.
+long quietly(long (*f)(void*), void* arg);
+template <class F>
+long quietly(F f) {
+  return quietly([](void* p) -> long { return (*static_cast<F*>(p))(); }, &f);
+}
 
 }  // namespace gort::rt

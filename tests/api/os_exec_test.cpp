@@ -63,8 +63,9 @@ GO_TEST(OsExec, ANameIsLookedForInPath) {
   EXPECT_EQ(o->out, "found");
   auto none = command{"no-such-program-anywhere"}.start();
   ASSERT_FALSE(none);
-  EXPECT_EQ(none.error().message(),
-            "exec: \"no-such-program-anywhere\": executable file not found in $PATH: no such file or directory");
+  EXPECT_EQ(
+      none.error().message(),
+      "exec: \"no-such-program-anywhere\": executable file not found in $PATH: no such file or directory");
 }
 
 GO_TEST(OsExec, AFailedStartNamesWhatFailed) {
@@ -72,8 +73,10 @@ GO_TEST(OsExec, AFailedStartNamesWhatFailed) {
   EXPECT_EQ(command{"/no/such/program"}.start().error().message(),
             "fork/exec /no/such/program: no such file or directory");
   EXPECT_EQ(command{"/etc/passwd"}.start().error().message(), "fork/exec /etc/passwd: permission denied");
-  EXPECT_EQ(sh("true").dir("/no/such/dir").start().error().message(), "chdir /no/such/dir: no such file or directory");
-  EXPECT_EQ(sh("true").in(stdio::fd(9999)).start().error().message(), "fork/exec /bin/sh: bad file descriptor");
+  EXPECT_EQ(sh("true").dir("/no/such/dir").start().error().message(),
+            "chdir /no/such/dir: no such file or directory");
+  EXPECT_EQ(sh("true").in(stdio::fd(9999)).start().error().message(),
+            "fork/exec /bin/sh: bad file descriptor");
   EXPECT_EQ(command(std::vector<std::string>{}).start().error().message(), "exec: no command");
   EXPECT_FALSE(command(std::vector<std::string>{"/bin/sh", std::string("a\0b", 3)}).start());
   EXPECT_EQ(openFiles(), before);
@@ -228,7 +231,8 @@ GO_TEST(OsExec, HandlersOfOursDoNotRunInTheChild) {
   static int us;
   us = ::getpid();
   static std::atomic<int> elsewhere{0};
-  struct sigaction sa {}, old {};
+  struct sigaction sa {
+  }, old{};
   sa.sa_handler = [](int) {
     ++calls;
     if (::getpid() != us) ++elsewhere;
@@ -256,7 +260,8 @@ GO_TEST(OsExec, HandlersOfOursDoNotRunInTheChild) {
 
 // Whatever our threads have blocked: a child starts with what the process had, and with default dispositions.
 GO_TEST(OsExec, AChildStartsWithUnblockedSignals) {
-  struct sigaction sa {}, old {};
+  struct sigaction sa {
+  }, old{};
   sa.sa_handler = [](int) {};
   ::sigaction(SIGUSR2, &sa, &old);
   auto o = command{"cat", "/proc/self/status"}.output();
