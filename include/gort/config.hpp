@@ -13,7 +13,7 @@
 // What this version carries; 0: not in it, and no header for it.
 #define GORT_HAS_GC 0          // gort/gc.hpp: the collected heap
 #define GORT_HAS_GO_SURFACE 0  // C++ and Go in one process on one runtime
-#define GORT_HAS_IO_URING 0    // net and io may use io_uring
+#define GORT_HAS_IO_URING 1    // os::file uses io_uring where the kernel offers it
 
 #include <concepts>
 #include <cstddef>

@@ -58,7 +58,8 @@ struct file_info {
 
 // file is an open file: regular, or a pipe, FIFO, terminal or device. Move-only; closes itself. What epoll can wait for is
 // waited for in the poller and has deadlines. For the others (regular files) an operation that the page cache cannot serve
-// blocks a thread without its P, at most 64 threads at once; more operations park until it is their turn.
+// goes through io_uring, or blocks a thread without its P where there is none; at most 64 at once, more park until it is
+// their turn.
 class [[nodiscard]] GORT_API file {
  public:
   explicit file(detail::file_fd* p) noexcept : p_(p) {}

@@ -4,9 +4,10 @@
 // Note [Two kinds of files]
 //   What epoll takes (pipes, FIFOs, terminals, sockets) does not block and parks in the netpoller. epoll refuses regular
 //   files: they are "always ready" and block all the same when the device is asked. Their reads try the page cache first
-//   (RWF_NOWAIT: a copy, no wait); what is not there, and every write, sync and open, is done in a system call that has
-//   given its P away (entersyscallblock), by at most kHandOff threads at once: a slow disk must not cost a thousand
-//   threads. The semaphore in front is first in, first out. open is outside of the bound: that of a FIFO waits for the other
+//   (RWF_NOWAIT: a copy, no wait); what is not there, and every sync, goes through io_uring (os_uring.cpp) where the
+//   kernel has one, else is done in a system call that has given its P away (entersyscallblock), as every write and open:
+//   a write mostly copies to the page cache, which a ring only makes longer. At most kHandOff of them at once: a slow disk
+//   must not cost a thousand threads. The semaphore in front is first in, first out. open is outside of the bound: that of a FIFO waits for the other
 //   end, which may be waiting for its turn.
 #include "api/os_file.hpp"
 
@@ -17,6 +18,7 @@
 
 #include <algorithm>
 
+#include "api/os_uring.hpp"
 #include "os/os_linux.hpp"
 #include "sched/sigqueue.hpp"
 
@@ -38,18 +40,37 @@ constexpr long kHere = -1;                           // preadv2: the file's own 
 
 error failed(const file_fd& f, const char* op, const error& cause) { return path_error(op, f.name, cause); }
 
+// in_turn does an operation that may wait: through io_uring if mode says so and there is one, else by g on a thread of its
+// own.
+template <class G>
+long in_turn(bool ring, const rt::os::UringEntry& e, G g) {
+  if (!ring) return detail::apart(g);
+  return detail::by_turns([&] {
+    long r = 0;
+    for (;;) {
+      if (!detail::through_ring(e, &r)) return detail::outside(g);
+      if (r != -EINTR && r != -EAGAIN) return r;
+    }
+  });
+}
+
 long read_at(file_fd& f, io::bytes b, long offset) {
+  using rt::os::UringOp;
   const std::size_t n = std::min(b.size(), kMost);
-  if (rt::loadRelaxed(&f.quick)) {
+  const int mode = detail::ring_mode();
+  if (mode < 2 && rt::loadRelaxed(&f.quick)) {
     iovec v{b.data(), n};
     const long r = sys(SYS_preadv2, f.fd, &v, 1, offset, 0, kNoWait);
     if (r != -EAGAIN && r != -EOPNOTSUPP && r != -ENOSYS && r != -EINVAL && r != -EINTR) return r;
     if (r == -EOPNOTSUPP || r == -ENOSYS) rt::storeRelaxed(&f.quick, false);
   }
-  return detail::apart([&]() -> long {
-    if (offset == kHere) return sys(SYS_read, f.fd, b.data(), n);
-    return sys(SYS_pread64, f.fd, b.data(), n, offset);
-  });
+  return in_turn(
+      mode != 0,
+      {UringOp::read, f.fd, b.data(), static_cast<rt::uint32>(n), static_cast<rt::uint64>(offset), nullptr},
+      [&]() -> long {
+        if (offset == kHere) return sys(SYS_read, f.fd, b.data(), n);
+        return sys(SYS_pread64, f.fd, b.data(), n, offset);
+      });
 }
 
 long write_quietly(int fd, io::const_bytes b) {
@@ -58,10 +79,13 @@ long write_quietly(int fd, io::const_bytes b) {
 
 long write_at(file_fd& f, io::const_bytes b, long offset) {
   const std::size_t n = std::min(b.size(), kMost);
-  return detail::apart([&]() -> long {
-    if (offset == kHere) return write_quietly(f.fd, b);
-    return sys(SYS_pwrite64, f.fd, b.data(), n, offset);
-  });
+  return in_turn(detail::ring_mode() >= 2,
+                 {rt::os::UringOp::write, f.fd, const_cast<std::byte*>(b.data()), static_cast<rt::uint32>(n),
+                  static_cast<rt::uint64>(offset), nullptr},
+                 [&]() -> long {
+                   if (offset == kHere) return write_quietly(f.fd, b);
+                   return sys(SYS_pwrite64, f.fd, b.data(), n, offset);
+                 });
 }
 
 // one does one operation: in the poller if there is something to wait for, else by g.   Requires: entered, the mutex.
@@ -95,6 +119,10 @@ error path_error(const char* op, std::string_view name, const error& cause) {
 
 namespace detail {
 
+namespace {
+constinit semaphore turns{kHandOff};
+}
+
 long outside_slow(long (*f)(void*), void* arg) {
   const rt::Entry e;
   for (;;) {
@@ -105,13 +133,8 @@ long outside_slow(long (*f)(void*), void* arg) {
   }
 }
 
-long apart_slow(long (*f)(void*), void* arg) {
-  static constinit semaphore turns{kHandOff};
-  turns.acquire();
-  const long r = outside_slow(f, arg);
-  turns.release();
-  return r;
-}
+void turn_begins() { turns.acquire(); }
+void turn_ends() { turns.release(); }
 
 result<file_fd*> file_fd::make(int sysfd, std::string_view name) {
   struct stat st {};
@@ -231,7 +254,8 @@ error file::sync() {
   file_fd& f = *p_;
   const inside in(f);
   if (!in) return failed(f, "sync", errc::closed);
-  const long r = detail::apart([&] { return sys(SYS_fsync, f.fd); });
+  const long r = in_turn(detail::ring_mode() != 0, {rt::os::UringOp::fsync, f.fd, nullptr, 0, 0, nullptr},
+                         [&] { return sys(SYS_fsync, f.fd); });
   return r < 0 ? failed(f, "sync", sys_error(r)) : error();
 }
 

@@ -36,10 +36,18 @@ long outside(F f) {
 }
 // apart is outside for at most kHandOff calls at once; the others park until it is their turn.
 inline constexpr int kHandOff = 64;
-long apart_slow(long (*f)(void*), void* arg);
+void turn_begins();
+void turn_ends();
+template <class F>
+long by_turns(F f) {
+  turn_begins();
+  const long r = f();
+  turn_ends();
+  return r;
+}
 template <class F>
 long apart(F f) {
-  return apart_slow([](void* p) -> long { return (*static_cast<F*>(p))(); }, &f);
+  return by_turns([&] { return outside(f); });
 }
 
 }  // namespace detail

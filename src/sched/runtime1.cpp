@@ -81,6 +81,7 @@ void setOne(Span key, Span value) {
       {"panicnil", &debug.panicnil},
       {"asyncpreemptoff", &debug.asyncpreemptoff},
       {"pidfd", &debug.pidfd},
+      {"iouring", &debug.iouring},
   };
   uint64 n = 0;
   if (key.is("stackguard")) {

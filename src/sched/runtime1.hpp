@@ -12,7 +12,8 @@ struct DebugVars {
   int32 panicnil = 0;
   int32 asyncpreemptoff = 0;
   int64 stallNs = 0;  // report goroutines that keep a P for longer; 0: off
-  int32 pidfd = 1;  // 0: children are waited for without one
+  int32 iouring = 1;  // 0: never; 2: for every operation on a regular file
+  int32 pidfd = 1;    // 0: children are waited for without one
   bool sim = false, chaos = false;
   uint64 simSeed = 0, chaosSeed = 0;
 };

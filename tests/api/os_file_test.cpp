@@ -12,7 +12,9 @@
 #include <random>
 #include <thread>
 
+#include "api/os_uring.hpp"
 #include "lang/chan_util.hpp"
+#include "sched/runtime1.hpp"
 
 namespace {
 
@@ -211,6 +213,64 @@ GO_TEST(OsFile, DevNullTakesEverythingAndGivesNothing) {
   ASSERT_TRUE(f) << f.error().message();
   EXPECT_EQ(*f->write("abc"), 3u);
   EXPECT_EQ(readAll(*f), "");
+}
+
+// The three ways give the same bytes, offsets and errors: never the ring, the ring for what must wait, always the ring.
+GO_TEST(OsFile, TheRingAndTheThreadsGiveTheSameResults) {
+  Dir d;
+  const std::string path = d.file("a");
+  const std::uint64_t seed = chantest::seed();
+  const int usual = gort::rt::debug.iouring;
+  for (const int mode : {0, 1, 2}) {
+    gort::rt::debug.iouring = mode;
+    const std::uint64_t before = os::detail::ring_operations();
+    auto f = os::create(path);
+    ASSERT_TRUE(f);
+    EXPECT_EQ(*f->write("head "), 5u);
+    EXPECT_EQ(*f->write("tail"), 4u);
+    EXPECT_EQ(*f->seek(0, os::seek_from::current), 9u);
+    EXPECT_EQ(*f->pwrite(io::as_bytes("H"), 0), 1u);
+    EXPECT_FALSE(f->sync());
+    (void)f->seek(0);
+    EXPECT_EQ(readAll(*f), "Head tail");
+    gort::wait_group wg;
+    for (int i = 0; i < 200; ++i) {  // more than there are places
+      wg.go([&f, i, seed] {
+        std::mt19937_64 r(seed + static_cast<std::uint64_t>(i));
+        const std::string text(1 + r() % 5000, static_cast<char>('a' + i % 26));
+        std::string back(text.size(), ' ');
+        const std::uint64_t at = 100 + static_cast<std::uint64_t>(i) * 5000;
+        EXPECT_EQ(*f->pwrite(io::as_bytes(text), at), text.size());
+        EXPECT_EQ(*f->pread(io::as_writable_bytes(back), at), text.size());
+        EXPECT_EQ(back, text);
+      });
+    }
+    wg.wait();
+    (void)::posix_fadvise(f->native_handle(), 0, 0, POSIX_FADV_DONTNEED);
+    std::string back(4, ' ');
+    EXPECT_EQ(*f->pread(io::as_writable_bytes(back), 0), 4u);
+    EXPECT_EQ(back, "Head");
+    std::byte b[1];
+    auto writeOnly = os::open(path, os::open_mode::write);
+    EXPECT_EQ(writeOnly->read(b).error(), std::errc::bad_file_descriptor);
+    EXPECT_EQ(os::open("/")->read(b).error(), std::errc::is_a_directory);
+    if (mode == 0) {
+      EXPECT_EQ(os::detail::ring_operations(), before);
+    }
+    if (mode == 2 && os::detail::ring_operations() == before) std::puts("this kernel offers no io_uring");
+  }
+  gort::rt::debug.iouring = usual;
+}
+
+TEST(OsFile, TheRingWorksOnAForeignThread) {
+  Dir d;
+  const int usual = gort::rt::debug.iouring;
+  gort::rt::debug.iouring = 2;
+  auto f = os::create(d.file("a"));
+  EXPECT_EQ(*f->write("abc"), 3u);
+  (void)f->seek(0);
+  EXPECT_EQ(readAll(*f), "abc");
+  gort::rt::debug.iouring = usual;
 }
 
 // ---- pipes

@@ -48,7 +48,7 @@ static_assert(sizeof(gort::local<int>) == 16);
 static_assert(sizeof(gort::go_options) == 48 && sizeof(gort::run_options) == 40 &&
               sizeof(gort::location) == 24);
 
-static_assert(GORT_HAS_GC == 0 && GORT_HAS_GO_SURFACE == 0 && GORT_HAS_IO_URING == 0);
+static_assert(GORT_HAS_GC == 0 && GORT_HAS_GO_SURFACE == 0 && GORT_HAS_IO_URING == 1);
 
 static_assert(gort::receivable<gort::chan<MoveOnly>> && gort::sendable<gort::chan<MoveOnly>>);
 static_assert(gort::receivable<gort::recv_chan<MoveOnly>> && !gort::sendable<gort::recv_chan<MoveOnly>>);
