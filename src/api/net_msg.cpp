@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a conn does beyond reading and writing: contexts, files, descriptors.         (Go: net/sendfile_linux.go, unixsock.go)
+// What a conn does beyond reading and writing: contexts, files, descriptors.        (Go: net/sendfile_linux.go, unixsock.go)
 //
 // Note [Bound contexts]
 //   A binding is shared by its guard and the context's callback. When the context ends, the callback counts itself in
 //   net_fd::ended and raises PollError::canceled in the poller; when the guard goes it takes that back, and with the last
-//   one the conn works again. All by net_fd::endMu: a callback that comes after its guard has gone finds `live` false. This is
-//   apart from the deadlines: setting one does not undo the end of a context, nor the other way round.
+//   one the conn works again. All by net_fd::endMu: a callback that comes after its guard has gone finds `live` false. This
+//   is apart from the deadlines: setting one does not undo the end of a context, nor the other way round.
 #include <gort/os.hpp>
 
 #include <sys/sendfile.h>

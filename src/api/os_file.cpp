@@ -7,8 +7,8 @@
 //   (RWF_NOWAIT: a copy, no wait); what is not there, and every sync, goes through io_uring (os_uring.cpp) where the
 //   kernel has one, else is done in a system call that has given its P away (entersyscallblock), as every write and open:
 //   a write mostly copies to the page cache, which a ring only makes longer. At most kHandOff of them at once: a slow disk
-//   must not cost a thousand threads. The semaphore in front is first in, first out. open is outside of the bound: that of a FIFO waits for the other
-//   end, which may be waiting for its turn.
+//   must not cost a thousand threads. The semaphore in front is first in, first out. open is outside of the bound: that of a
+//   FIFO waits for the other end, which may be waiting for its turn.
 #include "api/os_file.hpp"
 
 #include <fcntl.h>

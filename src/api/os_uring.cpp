@@ -9,7 +9,7 @@
 // Idleness:   the collector waits in the netpoller only while operations are under way (inflight > 0), else in a semaphore:
 //             a program whose goroutines are all stuck is still seen to be deadlocked.
 // Ownership:  submission by submitMu; completions by the collector; an operation's record by its waiter, whom the collector
-//             wakes last. A run() that ends abandons waiters with their stacks, which stay: the kernel may still write there.
+//             wakes last. A run() that ends abandons waiters with their stacks, which stay: the kernel may still write.
 // Epochs:     the collector ends with its run(); the next use starts another, with a registration of its own.
 #include "api/os_uring.hpp"
 
@@ -27,71 +27,77 @@ namespace detail {
 
 namespace {
 
-constexpr rt::uint32 kNobody = ~rt::uint32{0};
+// session is what a collector and the operations of one run share. Never freed: an abandoned collector stays queued in it.
+struct session {
+  rt::uint32 epoch;
+  rt::PollDesc* pd = nullptr;
+  rt::Atomic<rt::uint32> inflight{0}, work{0};
+};
 
 struct {
   mutex submitMu;
   rt::os::Uring u;  // by submitMu until ready; then see above
   bool tried = false;
-  rt::PollDesc* pd = nullptr;
-  rt::uint32 epoch = kNobody;  // the run whose collector is there; by submitMu
-  rt::Atomic<rt::uint32> inflight{0}, work{0};
+  session* now = nullptr;  // by submitMu
   rt::Atomic<rt::uint64> done{0};
 } constinit ring;
 
 struct operation {
-  rt::uint32 epoch;
+  session* of;
   rt::Atomic<rt::uint32> ready{0};
   long result = 0;
 };
 
-void collect(void*) {
-  const rt::uint32 epoch = rt::sched.epoch.load();
+void collect(void* arg) {
+  session& s = **static_cast<session**>(arg);
   for (;;) {
-    rt::semacquire(&ring.work);
-    while (ring.inflight.load() != 0) {
-      rt::pollReset(ring.pd, rt::PollMode::read);
+    rt::semacquire(&s.work);
+    while (s.inflight.load() != 0) {
+      rt::pollReset(s.pd, rt::PollMode::read);
       bool any = false;
       void* user = nullptr;
       rt::int32 result = 0;
       while (rt::os::uringTake(ring.u, &user, &result)) {
         any = true;
         auto* op = static_cast<operation*>(user);
+        if (op->of != &s) continue;  // of a run that is over: nobody waits for it any more
         op->result = result;
-        if (op->epoch != epoch) continue;  // nobody waits for it any more
-        ring.inflight.fetchSub(1);
+        s.inflight.fetchSub(1);
         rt::semrelease(&op->ready);
       }
-      if (!any) rt::pollWait(ring.pd, rt::PollMode::read);
+      if (!any) rt::pollWait(s.pd, rt::PollMode::read);
     }
   }
 }
 
-// usable sets up what is missing: the ring, the registration, the collector.   Requires: submitMu.
-bool usable() {
+// current sets up what is missing: the ring, the registration, the collector. nullptr: no ring.   Requires: submitMu.
+session* current() {
   if (!ring.tried) {
     ring.tried = true;
     (void)rt::os::uringOpen(ring.u, kHandOff);
   }
-  if (ring.u.fd < 0) return false;
+  if (ring.u.fd < 0) return nullptr;
   const rt::uint32 epoch = rt::sched.epoch.load();
-  if (ring.epoch == epoch) return true;
-  if (ring.pd != nullptr) {  // of a run that is over: its collector gets no P any more
-    rt::pollUnblock(ring.pd);
-    rt::pollClose(ring.pd);
-    ring.pd = nullptr;
-    ring.inflight.store(0);
-    ring.work.store(0);
+  if (ring.now != nullptr && ring.now->epoch == epoch) return ring.now;
+  if (ring.now != nullptr && ring.now->pd != nullptr) {  // its collector gets no P any more
+    rt::pollUnblock(ring.now->pd);
+    rt::pollClose(ring.now->pd);
+    ring.now->pd = nullptr;
   }
-  if (rt::pollOpen(ring.u.fd, &ring.pd) < 0) return false;
-  ring.epoch = epoch;
+  auto* s = new session{epoch, nullptr, {}, {}};
+  if (rt::pollOpen(ring.u.fd, &s->pd) < 0) {
+    delete s;
+    return nullptr;
+  }
+  ring.now = s;
   rt::NewprocOptions o;
   o.systemGoroutine = true;
   o.name = "io_uring";
   o.startpc = reinterpret_cast<rt::uintptr>(&collect);
-  const rt::NewG n = rt::newprocBegin(o, 1, 1);
+  const rt::NewG n = rt::newprocBegin(o, sizeof s, alignof(session*));
+  *static_cast<session**>(n.closure) = s;
   rt::newprocStart(n.g, collect, n.closure);
-  return true;
+  return s;
 }
 
 }  // namespace
@@ -101,17 +107,19 @@ rt::uint64 ring_operations() { return ring.done.load(rt::Order::relaxed); }
 
 bool through_ring(rt::os::UringEntry e, long* result) {
   const rt::Entry entry;
-  operation op{rt::sched.epoch.load(), {}, 0};
+  operation op{};
   e.user = &op;
   {
     const std::lock_guard l(ring.submitMu);
-    if (!usable()) return false;
-    const bool first = ring.inflight.fetchAdd(1) == 0;
+    session* s = current();
+    if (s == nullptr) return false;
+    op.of = s;
+    const bool first = s->inflight.fetchAdd(1) == 0;
     if (rt::os::uringSubmit(ring.u, e) != 0) {
-      ring.inflight.fetchSub(1);
+      s->inflight.fetchSub(1);
       return false;
     }
-    if (first) rt::semrelease(&ring.work);
+    if (first) rt::semrelease(&s->work);
   }
   rt::semacquire1(&op.ready, {.reason = rt::WaitReason::ioWait});
   ring.done.fetchAdd(1, rt::Order::relaxed);

@@ -14,6 +14,8 @@ namespace gort::rt::os {
 
 namespace {
 
+constinit Atomic<bool> opened{false};
+
 constexpr int kSysSetup = 425, kSysEnter = 426, kEnosys = -38;
 
 // SAFETY: the kernel's ring words are 32 bits, aligned, and accessed atomically by both sides.
@@ -24,7 +26,52 @@ void* map(int fd, std::size_t n, uint64 offset) {
   return p < 0 && p > -4096 ? nullptr : reinterpret_cast<void*>(p);
 }
 
+// isWorker reads the flags of one of our threads: the seventh word behind its name.
+bool isWorker(const char* tid) {
+  constexpr uint64 kPfIoWorker = 0x10;
+  char path[64] = "/proc/self/task/";
+  std::size_t n = 16;
+  while (*tid != 0 && n < 40) path[n++] = *tid++;
+  for (const char* s = "/stat"; *s != 0; ++s) path[n++] = *s;
+  const long fd = openRead(path);
+  if (fd < 0) return false;
+  char text[512];
+  const long got = read(static_cast<int>(fd), text, sizeof text);
+  close(static_cast<int>(fd));
+  long i = got - 1;
+  while (i >= 0 && text[i] != ')') --i;
+  if (i < 0) return false;
+  for (int spaces = 0; i < got && spaces < 7; ++i) spaces += text[i] == ' ';
+  uint64 flags = 0;
+  for (; i < got && text[i] >= '0' && text[i] <= '9'; ++i)
+    flags = flags * 10 + static_cast<uint64>(text[i] - '0');
+  return (flags & kPfIoWorker) != 0;
+}
+
 }  // namespace
+
+int uringWorkers() {
+  if (!opened.load(Order::relaxed)) return 0;
+  const long dir = openRead("/proc/self/task");
+  if (dir < 0) return 0;
+  struct Entry {  // the kernel's linux_dirent64
+    uint64 ino, off;
+    uint16 length;
+    uint8 type;
+    char name[1];
+  };
+  alignas(8) char room[2048];
+  int count = 0;
+  for (long n; (n = sys(SYS_getdents64, dir, room, sizeof room)) > 0;) {
+    for (long at = 0; at < n;) {
+      const auto* e = reinterpret_cast<const Entry*>(room + at);
+      if (e->name[0] != '.') count += isWorker(e->name) ? 1 : 0;
+      at += e->length;
+    }
+  }
+  close(static_cast<int>(dir));
+  return count;
+}
 
 int uringOpen(Uring& u, uint32 entries) {
   io_uring_params p{};
@@ -46,6 +93,7 @@ int uringOpen(Uring& u, uint32 entries) {
     close(static_cast<int>(fd));
     return kEnosys;
   }
+  opened.store(true, Order::relaxed);
   auto* r = static_cast<char*>(rings);
   u.fd = static_cast<int>(fd);
   u.sqHead = word(r, p.sq_off.head);

@@ -40,4 +40,7 @@ int uringSubmit(Uring& u, const UringEntry& e);
 // uringTake takes one completion; false: there is none.
 bool uringTake(Uring& u, void** user, int32* result);
 
+// uringWorkers counts the kernel's own threads that serve our rings: they are in the process's list of threads.
+int uringWorkers();
+
 }  // namespace gort::rt::os

@@ -9,8 +9,9 @@
 //
 // Note [Stop conditions]
 //   closing (with its bit for cancelled), and the deadlines, are words of their own. Who changes one stores it, passes a
-//   full fence and then takes the waiter out of the word (stopWaiter); the waiter announces itself in the word, passes a full fence and then looks at the
-//   conditions (pollWait). base/poll_word.hpp has the proof, tests/model/poll_model.cpp the search.
+//   full fence and then takes the waiter out of the word (stopWaiter); the waiter announces itself in the word, passes
+//   a full fence and then looks at the conditions (pollWait). base/poll_word.hpp has the proof, tests/model/poll_model.cpp
+//   the search.
 //
 // Note [Deadlines without sequence numbers]
 //   A timer that fires late may belong to a deadline that was changed meanwhile. Go numbers the deadlines. Here the timer

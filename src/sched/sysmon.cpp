@@ -8,6 +8,7 @@
 #include "arch/sanitizer_fiber.hpp"
 #include "mem/stackalloc.hpp"
 #include "os/thread.hpp"
+#include "os/uring_raw.hpp"
 #include "os/vdso.hpp"
 #include "sched/netpoll.hpp"
 #include "sched/proc_internal.hpp"
@@ -176,7 +177,7 @@ void stopSysmon() {
 // has been joined can be visible for a moment longer, and one that lives may end without a call: so sysmon looks again.
 // Requires: sched.lock, every M of ours asleep (so that all their threads are there to be counted).
 bool othersAlive() {
-  if (os::threadCount() <= mcount() + 1 + kSanitizerThreads)
+  if (os::threadCount() - os::uringWorkers() <= mcount() + 1 + kSanitizerThreads)
     return false;  // + 1: the template thread is no M
   const int64 last = lookAgainNs.load(Order::relaxed);
   const int64 next = last == 0 ? kMinLookNs : last * 2;
