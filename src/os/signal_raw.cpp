@@ -15,6 +15,14 @@ int setHandler(int sig, SigHandler fn, struct sigaction* old) {
   return sigaction(sig, &sa, old);
 }
 
+int setHandlerAlone(int sig, SigHandler fn) {
+  struct sigaction sa {};
+  sa.sa_sigaction = fn;
+  sa.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
+  __builtin_memset(&sa.sa_mask, 0xff, sizeof sa.sa_mask);
+  return sigaction(sig, &sa, nullptr);
+}
+
 int restoreAction(int sig, const struct sigaction* old) { return sigaction(sig, old, nullptr); }
 
 int setDefault(int sig) {

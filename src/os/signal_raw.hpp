@@ -10,6 +10,8 @@ namespace gort::rt::os {
 using SigHandler = void (*)(int sig, siginfo_t* info, void* uctx);
 // setHandler installs fn with SA_SIGINFO | SA_ONSTACK | SA_RESTART and an empty extra mask; old may be nullptr.
 int setHandler(int sig, SigHandler fn, struct sigaction* old);
+// setHandlerAlone is setHandler with every other signal blocked while fn runs.
+int setHandlerAlone(int sig, SigHandler fn);
 int restoreAction(int sig, const struct sigaction* old);
 int setDefault(int sig);
 int setIgnored(int sig);

@@ -76,12 +76,9 @@ struct IntVar {
 
 void setOne(Span key, Span value) {
   const IntVar kVars[] = {
-      {"schedtrace", &debug.schedtrace},
-      {"scheddetail", &debug.scheddetail},
-      {"panicnil", &debug.panicnil},
-      {"asyncpreemptoff", &debug.asyncpreemptoff},
-      {"pidfd", &debug.pidfd},
-      {"iouring", &debug.iouring},
+      {"schedtrace", &debug.schedtrace}, {"scheddetail", &debug.scheddetail},
+      {"panicnil", &debug.panicnil},     {"asyncpreemptoff", &debug.asyncpreemptoff},
+      {"pidfd", &debug.pidfd},           {"iouring", &debug.iouring},
   };
   uint64 n = 0;
   if (key.is("stackguard")) {

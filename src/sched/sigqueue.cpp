@@ -33,6 +33,7 @@ namespace gort::rt {
 
 namespace {
 
+constexpr int kMaxLooks = 1000;
 constexpr uint32 kNobody = ~uint32{0};
 constexpr long kEpipe = -32, kEagain = -11;
 
@@ -116,7 +117,7 @@ void signalEnable(int n) {
   if (asksUs || (sig.saved & bit) != 0) return;
   sig.saved |= bit;
   os::currentAction(n, &sig.before[n]);  // before the handler can look
-  os::setHandler(n, notifyHandler, nullptr);
+  os::setHandlerAlone(n, notifyHandler);
 }
 
 void signalDisable(int n) {
@@ -165,8 +166,10 @@ void signalWait() {
   }
 }
 
+// The wait is bounded: a crash signal's handler may be interrupted between its look and its bit, by a preemption that keeps
+// its thread for longer than anybody should spin. Its bit then comes with the next look.
 uint64 signalTake() {
-  while (sig.delivering.load() != 0) os::osyield();
+  for (int i = 0; i < kMaxLooks && sig.delivering.load() != 0; ++i) os::osyield();
   return sig.pending.exchange(0);
 }
 
@@ -182,7 +185,7 @@ void initsigpipe(bool want) {
   }
   os::currentAction(SIGPIPE, &pipeRule.before);
   if ((pipeRule.before.sa_flags & SA_SIGINFO) == 0 && pipeRule.before.sa_handler == SIG_DFL) {
-    os::setHandler(SIGPIPE, sigpipeHandler, nullptr);
+    os::setHandlerAlone(SIGPIPE, sigpipeHandler);
     pipeRule.installed = true;
     pipeRule.handled.store(true);
   }
