@@ -91,7 +91,7 @@ result<std::size_t> conn::read(io::bytes b) {
   if (b.empty()) return std::size_t{0};
   net_fd& f = *h_.get();
   return f.attempt(rt::PollMode::read, "read",
-                   [&] { return sys(SYS_recvfrom, f.fd, b.data(), b.size(), MSG_DONTWAIT); });
+                   [&] { return sys(SYS_recvfrom, f.fd, b.data(), f.part(b.size()), MSG_DONTWAIT); });
 }
 
 result<std::size_t> conn::write(io::const_bytes b) {
@@ -99,7 +99,7 @@ result<std::size_t> conn::write(io::const_bytes b) {
   std::size_t total = 0;
   do {
     auto n = f.attempt(rt::PollMode::write, "write", [&] {
-      return sys(SYS_sendto, f.fd, b.data() + total, b.size() - total, MSG_NOSIGNAL | MSG_DONTWAIT);
+      return sys(SYS_sendto, f.fd, b.data() + total, f.part(b.size() - total), MSG_NOSIGNAL | MSG_DONTWAIT);
     });
     if (!n) return n;
     total += *n;

@@ -45,6 +45,7 @@ struct net_fd final : gort::detail::poll_fd {
 
   error close();
 
+  std::size_t part(std::size_t n) const { return is_datagram(net) ? n : gort::detail::partly(n); }
   // attempt calls f, which returns what a raw system call does, until it says something else than "not now". what: for
   // the error. deadline and close end it.   Runs on: any thread.
   template <class F>

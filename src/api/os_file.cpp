@@ -163,7 +163,8 @@ result<std::size_t> file::read(io::bytes b) {
   if (!in) return failed(f, "read", errc::closed);
   const std::lock_guard l(f.rmu);
   return one(
-      f, rt::PollMode::read, "read", [&] { return sys(SYS_read, f.fd, b.data(), std::min(b.size(), kMost)); },
+      f, rt::PollMode::read, "read",
+      [&] { return sys(SYS_read, f.fd, b.data(), partly(std::min(b.size(), kMost))); },
       [&] { return read_at(f, b, kHere); });
 }
 

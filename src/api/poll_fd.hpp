@@ -43,6 +43,12 @@ struct poll_fd {
     long n = 0;
     stop = rt::pollReset(pd, mode);
     while (stop == rt::PollError::none) {
+      if (GORT_UNLIKELY(rt::chaosMode) &&
+          rt::cheaprandn(8) == 0) {  // EINTR; or it was ready and is no longer
+        rt::Gosched();
+        stop = rt::pollStopped(pd, mode);
+        continue;
+      }
       n = f();
       if (n == -EINTR) continue;
       if (n != -EAGAIN) break;
@@ -63,6 +69,13 @@ struct poll_fd {
   rt::Atomic<rt::uint32> state_{kUser};
   rt::Atomic<rt::uint32> refs_{1};
 };
+
+// partly is how much of n bytes of a stream one call is asked for: all, but under chaos often less, as a full buffer would do.
+// Runs on: a thread inside the runtime.
+inline std::size_t partly(std::size_t n) {
+  if (GORT_LIKELY(!rt::chaosMode) || n < 2 || rt::cheaprandn(4) != 0) return n;
+  return 1 + rt::cheaprandn(n < UINT32_MAX ? static_cast<rt::uint32>(n - 1) : UINT32_MAX);
+}
 
 // inside holds an fd open for one operation.
 class inside {

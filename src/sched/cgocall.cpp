@@ -12,6 +12,7 @@
 #include "mem/stackalloc.hpp"
 #include "os/thread.hpp"
 #include "sched/boot.hpp"
+#include "sched/netpoll.hpp"
 #include "sched/proc_internal.hpp"
 
 namespace gort::rt {
@@ -38,9 +39,19 @@ M* newextram() {
   return mp;
 }
 
+// dropReservedP gives away what exitSlow has kept for a call that will not come.
+void dropReservedP(M* mp) {
+  P* pp = mp->oldp;
+  mp->oldp = nullptr;
+  if (pp == nullptr || forkedChild.load(Order::relaxed)) return;
+  if (pp->status.cas(static_cast<uint32>(PStatus::Psyscall), static_cast<uint32>(PStatus::Pidle)))
+    handoffp(pp);
+}
+
 void detach(void* arg) {
   auto* mp = static_cast<M*>(arg);
   G* gp = mp->foreignG;
+  dropReservedP(mp);
   casgstatus(gp, GStatus::Gsyscall, GStatus::Gdead);
   gp->m = nullptr;
   gp->lockedm = nullptr;
@@ -108,7 +119,16 @@ void entrySlow(bool* leave) {
   *leave = !lost;
 }
 
-void exitSlow() { entersyscallblock(); }
+// The P stays reserved for the thread's next call while there is nothing for it to do: taking it back is one CAS. Work, or a
+// timer, goes to another M at once.
+void exitSlow() {
+  P* pp = getg()->m->p;
+  if (!pp->runq.empty() || globalWork() || timerPollUntil(pp) != 0 || netpollAnyWaiters()) {
+    entersyscallblock();
+  } else {
+    entersyscall();
+  }
+}
 
 void detachThread() {
   G* gp = getg();

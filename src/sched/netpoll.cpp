@@ -147,6 +147,8 @@ PollError pollReset(PollDesc* pd, PollMode mode) {
   return err;
 }
 
+PollError pollStopped(PollDesc* pd, PollMode mode) { return checkErr(pd, mode); }
+
 PollError pollWait(PollDesc* pd, PollMode mode) {
   using Word = PollWord<PollEnv, G>;
   Word& word = wordOf(pd, mode);

@@ -55,6 +55,8 @@ void pollClose(PollDesc* pd);
 // Requires: one waiter for each direction at a time. Runs on: a goroutine.
 PollError pollReset(PollDesc* pd, PollMode mode);
 PollError pollWait(PollDesc* pd, PollMode mode);
+// pollStopped is pollReset's look alone.
+PollError pollStopped(PollDesc* pd, PollMode mode);
 // pollSetDeadline: when in nanotime; 0 none; a time that is over ends waits at once. May be called at any time.
 void pollSetDeadline(PollDesc* pd, int64 when, PollMode mode);
 // pollCancel ends all waits, now and later, with PollError::canceled; on = false takes that back.
