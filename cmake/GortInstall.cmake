@@ -5,7 +5,7 @@
 include(CMakePackageConfigHelpers)
 
 set(gort_cmake_dir ${CMAKE_INSTALL_LIBDIR}/cmake/gort)
-set(gort_installed gort)
+set(gort_installed gort gort_hook)
 set_target_properties(gort_core PROPERTIES EXPORT_NAME core)
 if(NOT BUILD_SHARED_LIBS)
   list(APPEND gort_installed gort_core)

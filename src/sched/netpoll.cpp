@@ -23,6 +23,7 @@
 
 #include "base/check.hpp"
 #include "mem/persistentalloc.hpp"
+#include "sched/netpoll_file.hpp"
 #include "sched/proc.hpp"
 
 namespace gort::rt {
@@ -115,6 +116,8 @@ void pollFree(PollDesc* pd) {
 }  // namespace
 
 bool netpollAnyWaiters() { return netpollWaiters.load(Order::relaxed) > 0; }
+
+void netpollAdjustWaiters(int32 delta) { netpollWaiters.fetchAdd(delta, Order::relaxed); }
 
 int pollOpen(int fd, PollDesc** out) {
   PollDesc* pd = pollAlloc();

@@ -11,6 +11,7 @@
 #include "os/epoll_raw.hpp"
 #include "os/os_linux.hpp"
 #include "sched/netpoll.hpp"
+#include "sched/netpoll_file.hpp"
 #include "sched/proc.hpp"
 
 namespace gort::rt {
@@ -20,6 +21,8 @@ namespace {
 constexpr unsigned kSeqBits = 23;  // addresses have 47 bits, 6 of them zero
 constexpr int kEvents = 128;
 static_assert(alignof(PollDesc) == 64);
+// Not the tag of a PollDesc: the eventfd, and the set of netpoll_file.cpp.
+constexpr uint64 kBreakTag = 0, kSetTag = 1;
 
 uint64 tag(const PollDesc* pd) {
   return reinterpret_cast<uintptr>(pd) >> 6 << kSeqBits |
@@ -41,7 +44,7 @@ constinit Atomic<uint32> netpollWakeSig{0};
 void netpollinit() {
   epfd = os::epollCreate();
   eventfd = os::eventFd();
-  os::EpollEvent ev{os::kEpollIn, 0};
+  os::EpollEvent ev{os::kEpollIn, kBreakTag};
   if (epfd < 0 || eventfd < 0 || os::epollCtl(epfd, os::kEpollCtlAdd, eventfd, &ev) < 0) {
     fatal("runtime: netpollinit: cannot create the epoll instance or its eventfd (file descriptor limit?)");
   }
@@ -61,6 +64,11 @@ void netpollclose(int fd) {
   os::epollCtl(epfd, os::kEpollCtlDel, fd, &ev);
 }
 
+int netpollAddSet(int set) {
+  os::EpollEvent ev{os::kEpollIn, kSetTag};
+  return os::epollCtl(epfd, os::kEpollCtlAdd, set, &ev);
+}
+
 void netpollBreak() {
   uint32 idle = 0;
   if (!netpollWakeSig.compareExchange(idle, 1, Order::acqRel)) return;
@@ -75,7 +83,11 @@ GQueue netpoll(int64 delay) {
   if (GORT_TSAN) (void)registered.load(Order::acquire);
   for (int i = 0; i < n; ++i) {
     const os::EpollEvent& ev = events[i];
-    if (ev.data == 0) {
+    if (ev.data == kSetTag) {
+      filesReady(ready);
+      continue;
+    }
+    if (ev.data == kBreakTag) {
       if (delay == 0) continue;
       uint64 count;
       os::read(eventfd, &count, sizeof count);

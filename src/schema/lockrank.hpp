@@ -14,7 +14,8 @@ enum class LockRank : uint8 {
   timerUser,  // a public timer: held while its channel is drained and its Timer armed
   hchan,      // several at once: in address order (select)
   context,
-  pollDesc,  // deadlines and closing of one file; held while its timers are armed and its waiters readied
+  pollDesc,   // deadlines and closing of one file; held while its timers are armed and its waiters readied
+  pollFiles,  // who waits for files of others, by number; held while the kernel is told
   timers,
   sched,
   allg,

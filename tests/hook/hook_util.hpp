@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the tests of the hook library share: pairs of files, and the question whether a call parks.
+#pragma once
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "lang/chan_util.hpp"
+
+namespace hooktest {
+
+// Ends is a connected pair of files that block.
+struct Ends {
+  int a = -1, b = -1;
+  enum Kind { socket, pipe, datagram };
+  explicit Ends(Kind kind = socket) {
+    int fds[2];
+    const int r = kind == pipe ? ::pipe2(fds, O_CLOEXEC)
+                               : ::socketpair(AF_UNIX, kind == socket ? SOCK_STREAM : SOCK_DGRAM, 0, fds);
+    EXPECT_EQ(r, 0);
+    a = fds[0];  // the pipe's reading end
+    b = fds[1];
+  }
+  ~Ends() {
+    closeA();
+    closeB();
+  }
+  Ends(const Ends&) = delete;
+  Ends& operator=(const Ends&) = delete;
+  void closeA() { closeOne(a); }
+  void closeB() { closeOne(b); }
+
+ private:
+  static void closeOne(int& fd) {
+    if (fd >= 0) ::close(fd);
+    fd = -1;
+  }
+};
+
+inline int threads() {
+  int n = 0;
+  FILE* f = std::fopen("/proc/self/status", "re");
+  char line[128];
+  while (std::fgets(line, sizeof line, f) != nullptr) {
+    if (std::sscanf(line, "Threads: %d", &n) == 1) break;
+  }
+  std::fclose(f);
+  return n;
+}
+
+// parks lets 64 goroutines run wait(i) at once, looks how many threads there are, calls wake() and joins them. True: far
+// fewer threads than goroutines, and all were waiting.
+template <class Wait, class Wake>
+bool parks(Wait wait, Wake wake) {
+  constexpr int kWaiters = 64, kFewThreads = 24;
+  std::atomic<int> started = 0, done = 0;
+  gort::wait_group wg;
+  for (int i = 0; i < kWaiters; ++i) {
+    wg.go([&, i] {
+      ++started;
+      wait(i);
+      ++done;
+    });
+  }
+  while (started < kWaiters) gort::yield();
+  for (int i = 0; i < 5; ++i) chantest::settle();
+  const int n = threads(), early = done;
+  wake();
+  wg.wait();
+  EXPECT_EQ(early, 0) << "did not wait";
+  EXPECT_LT(n, kFewThreads) << "threads, for " << kWaiters << " waiting goroutines";
+  return early == 0 && n < kFewThreads;
+}
+
+// since is the time from t0 in milliseconds.
+inline long long since(gort::clock::time_point t0) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(gort::clock::now() - t0).count();
+}
+
+}  // namespace hooktest
