@@ -590,18 +590,20 @@ GO_TEST(HookFiles, StressOfShortWaitsOnReusedNumbers) {
 
 TEST(HookPlain, ThreadsBlockAsAlways) {
   Ends e, p(Ends::pipe);
+  std::atomic<bool> looked = false;
   std::thread th([&] {
     char c = 0;
     EXPECT_EQ(::read(e.a, &c, 1), 1);
     pollfd f{p.a, POLLIN, 0};
     EXPECT_EQ(::poll(&f, 1, 10), 0);
+    looked = true;
     EXPECT_EQ(::poll(&f, 1, -1), 1);
     EXPECT_EQ(::read(e.a, &c, 1), 0);
     EXPECT_EQ(::read(-1, &c, 1), -1);
     EXPECT_EQ(errno, EBADF);
   });
   EXPECT_EQ(::write(e.b, "x", 1), 1);
-  ::usleep(20000);
+  while (!looked) ::usleep(1000);
   EXPECT_EQ(::write(p.b, "x", 1), 1);
   e.closeB();
   th.join();
