@@ -67,19 +67,16 @@ inline long ret(long r) {
 
 // blocking runs f, which may block the thread, without the P. f returns -errno.
 template <class F>
-long blocking(const HookTable* t, F f) {
-  t->enterBlocking();
+long blocking(const HookTable* t, F f, bool atOnce = true) {
+  const bool entered = t->enterSyscall(atOnce);
   const long r = f();
-  t->leaveSyscall();
+  if (entered) t->leaveSyscall();
   return r;
 }
 // inSyscall is blocking for what most likely does not block.
 template <class F>
 long inSyscall(const HookTable* t, F f) {
-  t->enterSyscall();
-  const long r = f();
-  t->leaveSyscall();
-  return r;
+  return blocking(t, f, false);
 }
 // withErrno makes a -errno of what a function of libc returned; for use inside blocking.
 inline long withErrno(long r) { return r == -1 ? -getErrno() : r; }

@@ -21,10 +21,11 @@
 //   Destroyed after unlock: the address is only compared, the cell is ours.
 //
 // Conditions.  A goroutine never waits in libc's condition: it reads the cell's number, unlocks the mutex, and parks at the
-//   condition's address unless the number has changed. signal and broadcast call libc's for the plain threads, then raise the
-//   number and wake the lot. Conditions that share a cell may wake each other's waiters before they sleep: spurious wake-ups,
-//   which POSIX allows. signal wakes one goroutine and one plain thread: "at least one". The condition is not touched after a
-//   goroutine was woken: it may be gone. Times are taken relative to now: a jump of the wall clock does not move them.
+//   condition's address unless the number has changed. signal and broadcast call libc's for the plain threads, then raise
+//   the number and wake the lot. Conditions that share a cell may wake each other's waiters before they sleep: spurious
+//   wake-ups, which POSIX allows. signal wakes one goroutine and one plain thread: "at least one". The condition is not
+//   touched after a goroutine was woken: it may be gone. Times are taken relative to now: a jump of the wall clock does not
+//   move them.
 //
 // glibc's layout is its ABI (bits/struct_mutex.h): __kind, __owner; of a condition, two bits of __wrefs (since 2.25).
 #include "hook/hook.hpp"

@@ -22,8 +22,9 @@ bool hookCanPark() {
   const G* gp = getg();
   if (gp == nullptr || gp->foreign) return false;
   const M* mp = gp->m;
-  return mp->p != nullptr && gp != mp->g0 && mp->locks == 0 && mp->dying == 0 && onOwnStack(gp) &&
-         !forkedChild.load(Order::relaxed);
+  if (gp == mp->g0 || mp->locks != 0 || mp->dying != 0 || !onOwnStack(gp)) return false;
+  if (forkedChild.load(Order::relaxed)) return false;
+  return mp->p != nullptr || gp->lostP;  // the next Entry finds it a P again
 }
 
 int hookTid() { return getg()->m->tid; }
@@ -65,13 +66,53 @@ void lotUnpark(const void* addr, bool all) {
   readyAll(ready);
 }
 
-void hookPin() { lockOSThread(); }
-void hookUnpin() { unlockOSThread(); }
+void hookPin() {
+  const Entry e;
+  lockOSThread();
+}
 
-constexpr HookTable kTable = {
-    hookCanPark, hookGoid,  hookTid,      nanotime,          hookSleepUntil, waitFiles,   lotPark,
-    hookPin,     hookUnpin, entersyscall, entersyscallblock, exitsyscall,    filesClosed, lotUnpark,
+void hookUnpin() {
+  const Entry e;
+  unlockOSThread();
+}
+
+// Inside says that no preemption may come between the look at the P and what follows.
+class Inside {
+ public:
+  Inside() : was_(getg()->inside) {
+    getg()->inside = 1;
+    compilerBarrier();
+  }
+  ~Inside() {
+    compilerBarrier();
+    getg()->inside = was_;
+  }
+  Inside(const Inside&) = delete;
+  Inside& operator=(const Inside&) = delete;
+
+ private:
+  uint8 was_;
 };
+
+bool enterSyscall(bool atOnce) {
+  const Inside in;
+  if (simMode || getg()->m->p == nullptr) return false;
+  if (atOnce) {
+    entersyscallblock();
+  } else {
+    entersyscall();
+  }
+  return true;
+}
+
+void leaveSyscall() {
+  const Inside in;
+  exitsyscall();
+}
+
+constexpr HookTable kTable = {hookCanPark,  hookGoid,    hookTid,  nanotime,  hookSleepUntil,
+                              waitFiles,    lotPark,     hookPin,  hookUnpin, enterSyscall,
+                              leaveSyscall, filesClosed, lotUnpark};
 
 }  // namespace
 

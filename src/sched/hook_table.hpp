@@ -31,11 +31,11 @@ struct HookTable {
   LotResult (*lotPark)(const void* addr, bool (*still)(void*), void* arg, int64 until, WaitReason reason);
   void (*pin)();    // the goroutine keeps its thread
   void (*unpin)();  // as often as pin
-  // Between the two the thread may block: enterSyscall keeps the P in reach, enterBlocking gives it away at once.
-  void (*enterSyscall)();
-  void (*enterBlocking)();
+  // enterSyscall: from here to leaveSyscall the thread may block; atOnce: the P is given away now, else it stays in reach.
+  // False: it has no P; no leaveSyscall then.
+  bool (*enterSyscall)(bool atOnce);
 
-  void (*leaveSyscall)();  // Requires: one of the two before
+  void (*leaveSyscall)();
   // Any thread, also one that Gort has never seen: it becomes known.
   void (*filesClosed)(int fd);
   void (*lotUnpark)(const void* addr, bool all);
