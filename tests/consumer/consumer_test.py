@@ -40,6 +40,14 @@ def run_app(app):
     expect(run(app) == "sum 5050\n", f"{app} printed something else")
 
 
+def run_hooked(out):
+    app = os.path.join(out, "hooked")
+    # Without preemption a read that blocks the only P would never end.
+    expect(run("timeout", "20", app, env={"GODEBUG": "asyncpreemptoff=1"}) == "hooked\n", f"{app} printed something else")
+    needed = run("readelf", "-dW", app)
+    expect("libgort_hook.so" in needed, "the program does not need libgort_hook.so")
+
+
 def configure(a, out, *options):
     run(a.cmake, "-G", "Ninja", "-S", os.path.join(a.source, "tests/consumer/app"), "-B", out,
         f"-DCMAKE_CXX_COMPILER={a.cxx}", f"-DCMAKE_C_COMPILER={c_compiler(a.cxx)}", "-DCMAKE_BUILD_TYPE=Release",
@@ -71,6 +79,8 @@ def find_package(a, *options, build=None, name="prefix"):
     expect("-fstack-clash-protection" in flags and "-fno-omit-frame-pointer" in flags, f"flags missing: {flags}")
     expect(a.source + "/include" not in flags, "the installed package points into the source tree")
     run_app(os.path.join(out, "app"))
+    if "-DSTATIC_PIE=ON" not in options:
+        run_hooked(out)
     return os.path.join(out, "app")
 
 
@@ -95,6 +105,8 @@ def shared(a):
     app = find_package(a, build=build)
     expect("libgort.so" in run("readelf", "-dW", app), "the program does not need libgort.so")
     check_exports(os.path.join(build, "libgort.so"))
+    hook = run("nm", "-D", "--defined-only", os.path.join(build, "libgort_hook.so"))
+    expect(" T read\n" in hook and "gort" not in hook, "libgort_hook.so exports more than libc's names")
 
 
 # Mangled names of gort's public namespace (functions, objects, guards, type information), and the C names.
@@ -127,6 +139,7 @@ def subdirectory(a):
     expect("/src" not in " ".join(f for f in flags.split() if f.startswith("-I")), f"internals in the path: {flags}")
     expect(not os.path.exists(os.path.join(out, "gort", "tests")), "tests were configured in a subproject")
     run_app(os.path.join(out, "app"))
+    run_hooked(out)
 
 
 def main(argv):
