@@ -10,7 +10,7 @@ set_target_properties(gort_core PROPERTIES EXPORT_NAME core)
 if(NOT BUILD_SHARED_LIBS)
   list(APPEND gort_installed gort_core)
 endif()
-install(TARGETS ${gort_installed} EXPORT gort FILE_SET HEADERS
+install(TARGETS ${gort_installed} EXPORT gort FILE_SET HEADERS FILE_SET boost_headers
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(EXPORT gort NAMESPACE gort:: FILE gortTargets.cmake DESTINATION ${gort_cmake_dir})
 configure_package_config_file(cmake/gortConfig.cmake.in ${CMAKE_CURRENT_BINARY_DIR}/gortConfig.cmake

@@ -18,6 +18,8 @@ if(gort_other_arch)
 endif()
 file(GLOB_RECURSE gort_api_sources CONFIGURE_DEPENDS src/api/*.cpp)
 file(GLOB_RECURSE gort_public_headers CONFIGURE_DEPENDS include/gort/*.hpp)
+set(gort_boost_headers ${CMAKE_CURRENT_SOURCE_DIR}/include/gort/asio.hpp)  # useful where Boost is; the library needs none
+list(REMOVE_ITEM gort_public_headers ${gort_boost_headers})
 
 # The version, generated: also what keeps both libraries non-empty.
 configure_file(${CMAKE_CURRENT_SOURCE_DIR}/cmake/version.cpp.in version.cpp @ONLY)
@@ -49,8 +51,11 @@ target_include_directories(gort_core INTERFACE
   $<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 target_sources(gort PUBLIC FILE_SET HEADERS BASE_DIRS ${CMAKE_CURRENT_SOURCE_DIR}/include
   FILES ${gort_public_headers})
+target_sources(gort PUBLIC FILE_SET boost_headers TYPE HEADERS BASE_DIRS ${CMAKE_CURRENT_SOURCE_DIR}/include
+  FILES ${gort_boost_headers})
 set_target_properties(gort PROPERTIES
-  VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR} VERIFY_INTERFACE_HEADER_SETS ON)
+  VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}
+  VERIFY_INTERFACE_HEADER_SETS ON INTERFACE_HEADER_SETS_TO_VERIFY HEADERS)
 target_compile_features(gort PUBLIC cxx_std_20)
 
 # What every consumer inherits, each with its reason:

@@ -36,5 +36,8 @@ CASES = {
     "errgroup_try_int": ("void f() { gort::errgroup g; (void)g.try_go([] { return 1; }); }", "returns void or gort::error"),
     "local_no_copy": ("void f() { gort::local<std::unique_ptr<int>> l{nullptr}; (void)l; }", "every goroutine gets a copy"),
     "misspelt_network": ('void f() { (void)gort::net::dial("tpc", "h:1"); }', "unknown_network_use_tcp"),
+    "read_some_without_asio": ("struct b {}; void f(gort::net::conn& c) { std::error_code ec; c.read_some(b(), ec); }",
+                               "include <gort/asio.hpp>"),
+    "write_some_without_asio": ("struct b {}; void f(gort::net::conn& c) { c.write_some(b()); }", "include <gort/asio.hpp>"),
     "run_string": ('int main() { return gort::run([] { return "x"; }); }', "void, int"),
 }
