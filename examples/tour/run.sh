@@ -18,7 +18,8 @@ stop() {  # stop TITLE FILE TEXT: one stop of the tour
   STOP=$((STOP + 1))
   printf '\n'
   bold "== $STOP. $1"
-  printf '   %s\n' "examples/tour/$2"
+  local file=tour/$2
+  printf '   %s\n' "examples/${file#tour/../}"
   printf '%s\n\n' "$3" | fold -s -w 100 | sed 's/^/   /'
 }
 
@@ -54,7 +55,7 @@ has() { grep -Eq -- "$2" "$1"; }
   exit 1
 }
 
-bold "Gort: goroutines, channels and select for C++. A tour in six stops."
+bold "Gort: goroutines, channels and select for C++. A tour in seven stops."
 
 # ---------------------------------------------------------------- 1
 ROOT=/usr/include WORD=struct
@@ -134,6 +135,66 @@ excerpt "$TMP/out" 40
 check "dispatcher waits in select" has "$TMP/out" '\[select\] \{name: dispatcher\}:$'
 check "heartbeat sleeps" has "$TMP/out" '\[sleep\] \{name: heartbeat\}:$'
 check "the program went on" has "$TMP/out" '^and the program goes on: 3$'
+check "exit status 0" test $STATUS -eq 0
+
+# ---------------------------------------------------------------- 7
+stop "A web server under load" ../http_server.cpp \
+  "HTTP/1.1: Beast over gort::net, one goroutine per connection. Three curl processes open up to 120 connections at once; \
+meanwhile the server is asked for its own goroutines. Then its context ends while a request is under way."
+web() { curl --noproxy '*' -sS --max-time 30 "$@"; }
+load() {  # load N: 400 requests by one curl process; status codes and bodies go to files
+  web --parallel --parallel-immediate --parallel-max 40 -w '%{http_code}\n' -o "$TMP/body.$1.#1" \
+    "http://$WHERE/hello/$1-[1-320]" -o "$TMP/slow.$1.#1" "http://$WHERE/slow/100?[1-80]" >"$TMP/codes.$1" 2>"$TMP/curl.$1"
+}
+right_bodies() {  # every answer belongs to its request
+  local n k
+  for n in 1 2 3; do
+    for k in $(seq 320); do [ "$(cat "$TMP/body.$n.$k")" = "hello $n-$k" ] || return 1; done
+  done
+}
+timeout 60 "$BIN/../http_server" 127.0.0.1:0 40 >"$TMP/server" 2>"$TMP/server.err" &
+SERVER=$!
+for _ in $(seq 100); do has "$TMP/server" '^listening' && break || sleep 0.05; done
+WHERE=$(sed -n 's/^listening on //p' "$TMP/server")
+LOADS=()
+for n in 1 2 3; do
+  load $n &
+  LOADS+=($!)
+done
+DUMPS=0 SERVING=0
+while [ $DUMPS -lt 300 ] && kill -0 "${LOADS[@]}" 2>/dev/null; do  # until many are seen in their handlers, or a load is over
+  web "http://$WHERE/goroutines" >"$TMP/dump.now" || break
+  DUMPS=$((DUMPS + 1))
+  seen=$(grep -c '\[sleep.*{name: http ' "$TMP/dump.now")
+  if [ "$seen" -ge $SERVING ]; then SERVING=$seen && mv "$TMP/dump.now" "$TMP/dump"; fi
+  [ $SERVING -lt 40 ] || break
+done
+LOADS_OK=0
+for pid in "${LOADS[@]}"; do wait "$pid" && LOADS_OK=$((LOADS_OK + 1)); done
+printf '   | %s\n' "the last of $DUMPS dumps under load, by what the goroutines of connections do:"
+sed -n 's/^goroutine [0-9]* \(\[[^],]*\).*\({name: http\) .*/\1] \2 ...}/p' "$TMP/dump" | sort | uniq -c | sort -rn | sed 's/^/   | /'
+awk '/^goroutine .*\[sleep.*{name: http /, /^$/' "$TMP/dump" | sed '/^$/q' | head -n 8 | sed 's/^/   | /'
+check "all three clients succeeded" test $LOADS_OK -eq 3
+check "1200 requests, 1200 times 200" test "$(cat "$TMP"/codes.? | sort | uniq -c | tr -s ' ')" = " 1200 200"
+check "... and every answer belongs to its request" right_bodies
+check "the dump shows requests being served at once: $SERVING in their handlers" test $SERVING -ge 20
+check "... each goroutine by the name of its connection, in its place" has "$TMP/dump" 'http_example::http_server::session::run'
+web "http://$WHERE/slow/700" >"$TMP/last" &
+LAST=$!
+for _ in $(seq 100); do  # until it is seen waiting in its handler
+  DUMPS=$((DUMPS + 1))
+  web "http://$WHERE/goroutines" | grep -q '\[sleep.*{name: http ' && break
+done
+web -d '' "http://$WHERE/shutdown" | sed 's/^/   | /'
+wait $LAST
+wait $SERVER
+STATUS=$?
+tail -n 1 "$TMP/server" >"$TMP/brief"
+show "$TMP/brief"
+check "the request under way at the shutdown was answered" has "$TMP/last" '^slept 700 ms$'
+gone() { ! web "http://$WHERE/"; }
+check "nobody listens any more" gone
+check "the server counted 1200, $DUMPS dumps and the last two" has "$TMP/brief" "^$((1200 + DUMPS + 2)) requests over [0-9]+ connections\$"
 check "exit status 0" test $STATUS -eq 0
 
 printf '\n'

@@ -20,6 +20,8 @@ class Run(support.TreeTest):
         checks = int(re.search(r"all (\d+) checks held", done.stdout).group(1))
         self.assertEqual(checks, done.stdout.count("[ok]"))
         self.assertGreaterEqual(checks, 20)
+        self.assertRegex(done.stdout, r"(?m)^ *\[ok\] +1200 requests, 1200 times 200$")
+        self.assertRegex(done.stdout, r"(?m)^   \| +\d+ \[sleep\] \{name: http \.\.\.\}")
         self.assertRegex(done.stdout, r"same files and counts as grep -c \([1-9]\d+ files\)")
 
     def test_arguments_reach_the_program_and_its_status_comes_back(self):
