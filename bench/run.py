@@ -11,6 +11,9 @@ median for sleep overshoot, where the best says little).  Runs are short (about 
 find on a shared machine, a quiet second is not.  Instructions per operation are the difference between runs
 with N and 2N operations, divided by N: counted by the processor (perf) where it can, else by callgrind.
 
+The group net has servers, processes of their own (`prog serve_echo 1` prints its port), and one load client for all of
+them, bench/net/load.cpp: `load PROG BENCH N` starts the server, measures and prints.  For figures per second more is better.
+
 The JSON is an array of {"bench", "impl", "value", "unit"}; instruction counts are entries with the unit "instr/op".
 """
 import argparse
@@ -28,21 +31,24 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BENCH = os.path.join(ROOT, "bench")
 BUILD = os.environ.get("GORT_BUILD_DIR", os.path.join(ROOT, "build", "release"))
 PEERS = os.path.join(BUILD, "bench", "peers")
-IMPLS = ["gort", "go", "boost_fiber", "tokio"]
+IMPLS = ["gort", "go", "boost_fiber", "tokio", "c_epoll"]
+LOAD = os.path.join(BUILD, "bench", "gort_bench_net_load")
 RUN_SECONDS_MAX = 120
 
 
 class Bench:
     """One benchmark: operations per run, instruction-count operations (0: not counted), target and must-not-miss.
 
-    A limit is a number in the benchmark's unit, or a factor of Go's figure written "0.6go".
+    A limit is a number in the benchmark's unit, a factor of a peer's figure written "0.6go" or "1.1c_epoll", or a tuple of
+    both: the tightest counts.  load: the program is a server, judged by the load client.
     """
 
-    def __init__(self, group, name, n, instr_n=0, target=None, must=None, few=None, rounds=None):
+    def __init__(self, group, name, n, instr_n=0, target=None, must=None, few=None, rounds=None, load=False):
         self.group, self.name, self.n, self.instr_n = group, name, n, instr_n
         self.target, self.must = target, must
         self.few = few or {}  # impl -> its own n, where the common one would take minutes
         self.rounds = rounds  # at most this many rounds
+        self.load = load
 
     def ops(self, impl, divisor):
         n = self.few.get(impl, self.n) // divisor
@@ -85,6 +91,12 @@ BENCHES = [
     Bench("time", "sleep_overshoot_50us", 300, 0, 40, 60, few={"go": 60, "tokio": 60}),
     Bench("mem", "parked_1m_bytes", 1_000_000, 0, 5100, "survives", few={"boost_fiber": 100_000}, rounds=2),
     Bench("mem", "parked_1m_bytes_64k", 1_000_000, 0, 4600, "survives", rounds=2),
+    Bench("net", "echo_64b_100c_server_cpu", 60_000, 0, (2.2, "1.1c_epoll"), 2.65, load=True),
+    Bench("net", "echo_64b_100c_server_cpu_1p", 60_000, load=True),
+    Bench("net", "echo_64b_100c_p50", 60_000, 0, "1go", "1go", load=True),
+    Bench("net", "echo_64b_100c_p99", 60_000, 0, "1go", "1go", load=True),
+    Bench("net", "dial_close_us", 2_000, 0, "1go", "1go"),
+    Bench("net", "http_hello_64c", 40_000, 0, "1.5go", "1go", load=True),
     Bench("panic", "panic_recover", 2_000, 2_000, 1500, 2500),
     Bench("panic", "throw_catch", 1_000, 2_000),
 ]
@@ -167,7 +179,13 @@ def build_tokio():
     return {"*": os.path.join(work, "target", "release", "tokio_bench")}, "tokio " + version
 
 
-BUILDERS = {"gort": build_gort, "go": build_go, "boost_fiber": build_boost_fiber, "tokio": build_tokio}
+def build_c_epoll():
+    ok, out = command(["cmake", "--build", BUILD, "--target", "gort_bench_net_epoll"])
+    return ({"net": os.path.join(BUILD, "bench", "gort_bench_net_epoll")}, "bench/net/epoll.cpp") if ok else (None, out)
+
+
+BUILDERS = {"gort": build_gort, "go": build_go, "boost_fiber": build_boost_fiber, "tokio": build_tokio,
+            "c_epoll": build_c_epoll}
 
 
 def build(names):
@@ -196,8 +214,11 @@ def program_of(programs, bench):
 
 def run_once(program, bench, n):
     """One run; (value, unit), None where the program lacks this benchmark, or a string that says what went wrong."""
+    if program is None:
+        return None
+    launch = [LOAD, program] if bench.load else [program]
     try:
-        p = subprocess.run([program, bench.name, str(n)], capture_output=True, text=True, timeout=RUN_SECONDS_MAX)
+        p = subprocess.run([*launch, bench.name, str(n)], capture_output=True, text=True, timeout=RUN_SECONDS_MAX)
     except (OSError, subprocess.TimeoutExpired) as e:
         return str(e)
     if p.returncode == 64:
@@ -229,8 +250,14 @@ def run_rounds(benches, built, rounds, divisor):
     return values, failures
 
 
-def figure(bench, values):
-    return statistics.median(values) if "overshoot" in bench.name else min(values)
+def figure(bench, values, unit):
+    if "overshoot" in bench.name:
+        return statistics.median(values)
+    return max(values) if per_second(unit) else min(values)
+
+
+def per_second(unit):
+    return unit.endswith("/s")
 
 
 # ---------------------------------------------------------------- instructions
@@ -280,21 +307,27 @@ def count_instructions(benches, programs):
 # ---------------------------------------------------------------- report
 
 
-def limit(spec, go):
-    """The number behind a limit, or None where Go's figure is missing."""
+def limit(spec, figures):
+    """The number behind a limit, or None where the peer's figure is missing."""
+    if isinstance(spec, tuple):
+        return min((x for x in (limit(s, figures) for s in spec) if x is not None), default=None)
     if isinstance(spec, str):
-        return float(spec[:-2]) * go if spec.endswith("go") and go is not None else None
+        factor, peer = re.match(r"([\d.]*)(\w+)$", spec).groups()
+        return float(factor) * figures[peer] if factor and figures.get(peer) is not None else None
     return spec
 
 
-def verdict(bench, gort, go):
+def verdict(bench, figures, unit):
+    gort = figures.get("gort")
     if bench.target is None:
         return ""
     if gort is None:
         return "no figure"
-    target, must = limit(bench.target, go), None if bench.must == "survives" else limit(bench.must, go)
+    target, must = limit(bench.target, figures), limit(bench.must, figures)
     if target is None:
         return "needs go"
+    if per_second(unit):
+        gort, target, must = -gort, -target, None if must is None else -must
     if gort <= target:
         return "PASS" if must is None or gort <= must else "PASS (but over must)"
     if bench.must == "survives":
@@ -311,10 +344,13 @@ def number(v):
 def spec_text(spec):
     if spec is None:
         return ""
-    return spec.replace("1go", "go").replace("0.6go", "0.6 go") if isinstance(spec, str) else str(spec)
+    if isinstance(spec, tuple):
+        return ", ".join(map(spec_text, spec))
+    return re.sub(r"^([\d.]+)([a-z])", r"\1 \2", spec).removeprefix("1 ") if isinstance(spec, str) else str(spec)
 
 
 def table(benches, impls, best, units, instr):
+    impls = [i for i in impls if any((b.name, i) in best for b in benches)]
     head = ["bench", "unit", *impls, "gort/go", "instr/op", "target", "must", ""]
     rows = [head, ["---"] * len(head)]
     for b in benches:
@@ -325,14 +361,14 @@ def table(benches, impls, best, units, instr):
         ratio = f"{gort / go:.2f}" if gort is not None and go else "-"
         count = f"{instr[b.name]:.0f}" if b.name in instr else "-"
         rows.append([b.name, units[b.name], *(number(v[i]) for i in impls), ratio, count,
-                     spec_text(b.target), spec_text(b.must), verdict(b, gort, go)])
+                     spec_text(b.target), spec_text(b.must), verdict(b, v, units[b.name])])
     widths = [max(len(r[c]) for r in rows) for c in range(len(head))]
     for r in rows:
         print("| " + " | ".join(x.ljust(w) for x, w in zip(r, widths)) + " |")
 
 
 def report(benches, built, values, instr, json_file):
-    best = {(b.name, i): figure(b, values[b.name, i][0]) for b in benches for i in built if (b.name, i) in values}
+    best = {(b.name, i): figure(b, *values[b.name, i]) for b in benches for i in built if (b.name, i) in values}
     units = {name: unit for (name, _), (_, unit) in values.items()}
     table(benches, list(built), best, units, instr)
     if not json_file:

@@ -11,7 +11,7 @@ sys.path.insert(0, os.path.join(ROOT, "tests", "tools"))
 import support
 
 DEV = os.path.join(ROOT, "dev")
-UNITS = {"ns/op", "us", "ms", "B", "instr/op"}
+UNITS = {"ns/op", "us", "ms", "B", "req/s", "instr/op"}
 
 
 class Bench(support.TreeTest):

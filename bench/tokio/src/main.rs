@@ -13,11 +13,11 @@ use tokio::sync::mpsc::{channel, Receiver, Sender};
 use tokio::task::{spawn, yield_now};
 
 fn one() -> Runtime {
-    Builder::new_current_thread().enable_time().build().unwrap()
+    Builder::new_current_thread().enable_all().build().unwrap()
 }
 
 fn two() -> Runtime {
-    Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap()
+    Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
 }
 
 fn ns(start: Instant, n: usize) -> f64 {
@@ -385,6 +385,42 @@ async fn parked(n: usize) -> f64 {
     bytes
 }
 
+async fn serve_echo() -> f64 {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    println!("port {}", listener.local_addr().unwrap().port());
+    loop {
+        let (mut c, _) = listener.accept().await.unwrap();
+        c.set_nodelay(true).unwrap();
+        spawn(async move {
+            let mut buf = [0u8; 4096];
+            loop {
+                match c.read(&mut buf).await {
+                    Ok(n) if n > 0 && c.write_all(&buf[..n]).await.is_ok() => {}
+                    _ => return,
+                }
+            }
+        });
+    }
+}
+
+async fn dial_close(n: usize) -> f64 {
+    use tokio::io::AsyncReadExt;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = listener.local_addr().unwrap();
+    spawn(async move {
+        loop {
+            let (mut c, _) = listener.accept().await.unwrap();
+            spawn(async move { c.read(&mut [0u8; 1]).await });
+        }
+    });
+    let start = Instant::now();
+    for _ in 0..n {
+        drop(tokio::net::TcpStream::connect(at).await.unwrap());
+    }
+    ns(start, n) / 1e3
+}
+
 fn run(bench: &str, n: usize) -> Option<(f64, &'static str)> {
     let (v, unit) = match bench {
         "yield" => (one().block_on(yield_turns(n)), "ns/op"),
@@ -411,6 +447,9 @@ fn run(bench: &str, n: usize) -> Option<(f64, &'static str)> {
         "timer_new_stop" => (one().block_on(timer_new_stop(n)), "ns/op"),
         "sleepers_100k_cpu" => (two().block_on(sleepers(n)), "ns/op"),
         "sleep_overshoot_50us" => (one().block_on(sleep_overshoot(n)), "us"),
+        "serve_echo" => (two().block_on(serve_echo()), ""),
+        "serve_echo_1p" => (one().block_on(serve_echo()), ""),
+        "dial_close_us" => (two().block_on(dial_close(n)), "us"),
         "parked_1m_bytes" => (one().block_on(parked(n)), "B"),
         _ => return None,
     };
