@@ -2,7 +2,8 @@
 #
 # examples/*.cpp and examples/tour/*.cpp: a program each, against the public interface only (no src/ in the path).
 # A "// RUN: [args]" line in the header comment makes the example a test (tools/crash_test.py judges its output).
-# http_server.cpp needs Boost's headers (./dev setup installs them); where they are missing it is left out.
+# http_server.cpp needs Boost's headers, tls_echo.cpp OpenSSL (./dev setup installs them); where they are missing they are
+# left out.
 
 find_package(Python3 REQUIRED COMPONENTS Interpreter)
 add_custom_target(tour)  # what ./dev run needs, and no more
@@ -12,6 +13,11 @@ mark_as_advanced(GORT_BOOST_INCLUDE)
 if(NOT GORT_BOOST_INCLUDE)
   message(STATUS "gort: no Boost.Beast; the example http_server is left out")
   list(FILTER example_files EXCLUDE REGEX "/http_server\\.cpp$")
+endif()
+find_package(OpenSSL 3 QUIET)
+if(NOT OpenSSL_FOUND)
+  message(STATUS "gort: no OpenSSL 3; the example tls_echo is left out")
+  list(FILTER example_files EXCLUDE REGEX "/tls_echo\\.cpp$")
 endif()
 foreach(file IN LISTS example_files)
   get_filename_component(name ${file} NAME_WE)
@@ -29,6 +35,9 @@ foreach(file IN LISTS example_files)
     add_dependencies(tour ${target})
   endif()
   target_link_libraries(${target} PRIVATE gort::gort gort_flags)
+  if(name STREQUAL "tls_echo")
+    target_link_libraries(${target} PRIVATE OpenSSL::SSL)
+  endif()
   set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${output} OUTPUT_NAME ${name})
   file(STRINGS ${file} run_lines REGEX "^// RUN:" LIMIT_COUNT 1)
   set(skip FALSE)
