@@ -164,7 +164,7 @@ result<std::size_t> file::read(io::bytes b) {
   const std::lock_guard l(f.rmu);
   return one(
       f, rt::PollMode::read, "read",
-      [&] { return sys(SYS_read, f.fd, b.data(), partly(std::min(b.size(), kMost))); },
+      [&] { return sys(SYS_read, f.fd, b.data(), gort::detail::partly(std::min(b.size(), kMost))); },
       [&] { return read_at(f, b, kHere); });
 }
 
