@@ -201,7 +201,7 @@ result<std::size_t> conn::write_msg(io::const_bytes b, std::span<const int> fds)
 
 result<message> conn::read_msg(io::bytes b) {
   net_fd& f = *h_.get();
-  alignas(cmsghdr) unsigned char control[CMSG_SPACE(kMostFds * sizeof(int))];
+  alignas(cmsghdr) unsigned char control[CMSG_SPACE(kMostFds * sizeof(int))] = {};
   iovec v{b.data(), b.size()};
   msghdr m{};
   auto n = f.attempt(rt::PollMode::read, "read", [&] {

@@ -296,7 +296,7 @@ error starting::give(int i, const stdio& s) {
       a.fds[i] = i;
       return {};
     case stdio::kind::pipe: {
-      int ends[2];
+      int ends[2] = {-1, -1};
       if (const long r = sys(SYS_pipe2, ends, O_CLOEXEC); r < 0) return failed(r);
       theirs[i] = own_fd(ends[i == 0 ? 0 : 1]);
       ours[i] = own_fd(ends[i == 0 ? 1 : 0]);

@@ -302,7 +302,7 @@ result<file> create(std::string_view path) {
 }
 
 result<pipe_ends> pipe() {
-  int fds[2];
+  int fds[2] = {-1, -1};
   if (const long r = sys(SYS_pipe2, fds, O_CLOEXEC | O_NONBLOCK); r < 0) return sys_error(r).wrap("pipe");
   auto reader = adopt(fds[0], "|0");
   if (!reader) {

@@ -70,8 +70,8 @@ struct poll_fd {
   rt::Atomic<rt::uint32> refs_{1};
 };
 
-// partly is how much of n bytes of a stream one call is asked for: all, but under chaos often less, as a full buffer would do.
-// Runs on: a thread inside the runtime.
+// partly is how much of n bytes of a stream one call is asked for: all, but under chaos often less, as with a full
+// buffer.   // Runs on: a thread inside the runtime.
 inline std::size_t partly(std::size_t n) {
   if (GORT_LIKELY(!rt::chaosMode) || n < 2 || rt::cheaprandn(4) != 0) return n;
   return 1 + rt::cheaprandn(n < UINT32_MAX ? static_cast<rt::uint32>(n - 1) : UINT32_MAX);

@@ -131,7 +131,7 @@ int sleepingIn(int tid, uintptr* pc) {
   __builtin_memcpy(p, "/syscall", sizeof "/syscall");
   const long fd = openRead(path);
   if (fd < 0) return -1;
-  char text[256];
+  char text[256] = {};
   const long len = read(static_cast<int>(fd), text, sizeof text - 1);
   close(static_cast<int>(fd));
   if (len <= 0 || text[0] < '0' || text[0] > '9') return -1;  // "running", or "-1 sp pc": stopped elsewhere

@@ -60,7 +60,7 @@ int uringWorkers() {
     uint8 type;
     char name[1];
   };
-  alignas(8) char room[2048];
+  alignas(8) char room[2048] = {};
   int count = 0;
   for (long n; (n = sys(SYS_getdents64, dir, room, sizeof room)) > 0;) {
     for (long at = 0; at < n;) {
