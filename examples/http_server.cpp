@@ -5,14 +5,15 @@
 //   GET /hello/NAME  hello NAME                   POST /echo        the body
 //   GET /slow/MS     after so many milliseconds   POST /shutdown    ends the context; what is under way is finished
 //
-// What to look at: the server's life is a context. A time limit and a request both end it, and serve() returns when the
-// last request has been answered.
+// What to look at: the server's life is a context. A time limit, a request and ^C or kill all end it, and serve() returns
+// when the last request has been answered.
 //
 // RUN: 127.0.0.1:0 0.2
 // STDOUT: ^listening on 127\.0\.0\.1:\d+$
 // STDOUT: ^0 requests over 0 connections$
 #include "http_server.hpp"
 
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 
@@ -49,7 +50,8 @@ gort::error program(const char* where, double seconds) {
   if (!l) return l.error();
   std::printf("listening on %s\n", l->addr().string().c_str());
   std::fflush(stdout);
-  auto life = gort::with_timeout(gort::background(), std::chrono::duration<double>(seconds));
+  const auto stop = gort::signal::notify_context(gort::background(), {SIGINT, SIGTERM});
+  auto life = gort::with_timeout(stop, std::chrono::duration<double>(seconds));
   http_server server([&](const gort::context& ctx, const request& req) { return route(ctx, req, life); });
   gort::error e = server.serve(life, std::move(*l));
   std::printf("%llu requests over %llu connections\n", static_cast<unsigned long long>(server.requests()),

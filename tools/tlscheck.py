@@ -16,7 +16,7 @@ import subprocess
 import sys
 
 SOURCES = re.compile(r"__tls_get_addr|__errno_location|__h_errno_location|__cxa_get_globals")
-PARKS = re.compile(r"^_ZN?K?4gort(?!.*(local_find|local_add|chan_retain|chan_release|newproc_abort))")
+PARKS = re.compile(r"^_ZN?[KVRO]*4gort(?!.*(local_find|local_add|chan_retain|chan_release|newproc_abort))")
 VOLATILE = {"rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11"}
 NAMES = {}
 for wide, parts in {

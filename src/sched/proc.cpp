@@ -945,7 +945,7 @@ GORT_SYSTEMSTACK Found findRunnable() {
     const CheckTimersResult due = checkTimers(pp, 0);
     int64 pollUntil = due.pollUntil;
     if (const Found f = localWork(pp); f.gp != nullptr) return f;
-    if (globalWork()) {
+    if (sched.runqsize.load(Order::relaxed) > 0) {  // hogs come last, in idle: behind the others' timers too
       lock(sched.lock);
       G* gp = globrunqget(pp, 0);
       unlock(sched.lock);

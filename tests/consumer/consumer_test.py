@@ -111,7 +111,7 @@ def shared(a):
 
 # Mangled names of gort's public namespace (functions, objects, guards, type information), and the C names.
 PREFIX = r"_Z(?:GV|GR|T[ISV])?Z?"
-PUBLIC = re.compile(PREFIX + r"NK?4gort2v1|gort_")
+PUBLIC = re.compile(PREFIX + r"N[KVRO]*4gort2v1|gort_")
 STD = re.compile(PREFIX + r"N?K?(?:St|S[absiod]|9__gnu_cxx)")
 
 

@@ -45,4 +45,11 @@ inline void settle() {
   gort::sleep(std::chrono::milliseconds(2));
 }
 
+// eventually waits until f() holds. False: it does not after ten seconds.
+template <class F>
+bool eventually(F f) {
+  for (int i = 0; i < 10000 && !f(); ++i) gort::sleep(std::chrono::milliseconds(1));
+  return f();
+}
+
 }  // namespace chantest

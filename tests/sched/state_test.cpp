@@ -237,8 +237,7 @@ GO_TEST(Local, IsDestroyedHoweverTheGoroutineEnds) {
     gort::goexit();
   });
   (void)end.recv();
-  chantest::settle();
-  EXPECT_EQ(alive, 0);
+  EXPECT_TRUE(chantest::eventually([] { return alive == 0; }));
   EXPECT_EQ(chantest::panicOf([&] {
               gort::spawn([&] {
                 use();
@@ -246,8 +245,7 @@ GO_TEST(Local, IsDestroyedHoweverTheGoroutineEnds) {
               }).join();
             }).substr(0, 3),
             "out");
-  chantest::settle();
-  EXPECT_EQ(alive, 0);
+  EXPECT_TRUE(chantest::eventually([] { return alive == 0; }));
 }
 
 }  // namespace
