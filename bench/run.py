@@ -97,7 +97,7 @@ BENCHES = [
     Bench("net", "echo_64b_100c_p99", 60_000, 0, "1go", "1go", load=True),
     Bench("net", "dial_close_us", 2_000, 0, "1go", "1go"),
     Bench("net", "http_hello_64c", 40_000, 0, "1.5go", "1go", load=True),
-    Bench("os", "blocking_call_extra_ns", 100_000, 0, 30, 60),
+    Bench("os", "blocking_call_extra_ns", 10_000, 0, 30, 60),
     Bench("os", "foreign_thread_call_ns", 50_000, 0, 200, 400),
     Bench("os", "foreign_thread_call_2p_ns", 50_000),
     Bench("os", "preempt_neighbour_wait_p99_ms", 200, 0, 20, 30, rounds=3),
