@@ -63,6 +63,6 @@ func neighbourWaitP99(n int) float64 {
 }
 
 func init() {
-	entries["blocking_call_extra_ns"] = entry{1, "ns", blockingCallExtra}
+	entries["blocking_call_extra_ns"] = entry{1, "ns/op", blockingCallExtra}
 	entries["preempt_neighbour_wait_p99_ms"] = entry{0, "ms", neighbourWaitP99}
 }

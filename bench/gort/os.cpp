@@ -73,9 +73,9 @@ double neighbourWaitP99(long n) {
 }
 
 constexpr bench::Entry kEntries[] = {
-    {"blocking_call_extra_ns", 1, "ns", blockingCallExtra},
-    {"foreign_thread_call_ns", 1, "ns", foreignThreadCall},
-    {"foreign_thread_call_2p_ns", 2, "ns", foreignThreadCall},
+    {"blocking_call_extra_ns", 1, "ns/op", blockingCallExtra},
+    {"foreign_thread_call_ns", 1, "ns/op", foreignThreadCall},
+    {"foreign_thread_call_2p_ns", 2, "ns/op", foreignThreadCall},
     {"preempt_neighbour_wait_p99_ms", 0, "ms", neighbourWaitP99},
 };
 
