@@ -195,7 +195,7 @@ struct M {
   Note park;
   M* alllink = nullptr;    // allm, written once
   M* schedlink = nullptr;  // sched.midle, newm queue
-  int tid = 0;
+  Published<int> tid{0};
   uint64 procid = 0;
   void* gsignal = nullptr;  // alternate signal stack
   std::size_t gsignalSize = 0;
