@@ -110,9 +110,9 @@ void entrySlow(bool* leave) {
   }
   if (gp == gp->m->g0) return;
   ensureThreads();
-  const bool lost = gp->lostP;
+  const bool lost = gp->m->lostP;
   if (lost) {
-    gp->lostP = false;
+    gp->m->lostP = false;
     storeRelaxed(&gp->stackguard0, gp->stack.lo);
   }
   exitsyscall();

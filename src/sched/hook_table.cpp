@@ -24,7 +24,7 @@ bool hookCanPark() {
   const M* mp = gp->m;
   if (gp == mp->g0 || mp->locks != 0 || mp->dying != 0 || !onOwnStack(gp)) return false;
   if (forkedChild.load(Order::relaxed)) return false;
-  return mp->p != nullptr || gp->lostP;  // the next Entry finds it a P again
+  return mp->p != nullptr || mp->lostP;  // the next Entry finds it a P again
 }
 
 int hookTid() { return getg()->m->tid; }

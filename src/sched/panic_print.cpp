@@ -81,7 +81,7 @@ bool regsOf(const G* gp, Regs& r) {
     return true;
   }
   if (status == GStatus::Gsyscall) {
-    if (gp->lostP) return false;  // it runs
+    if (gp->m != nullptr && gp->m->lostP) return false;  // it runs
     r.pc = gp->syscallpc;
     r.sp = gp->syscallsp;
     r.bp = gp->syscallbp;

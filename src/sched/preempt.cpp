@@ -139,7 +139,7 @@ bool wantAsyncPreempt(const G* gp, const M* mp, uintptr sp) {
 // goOnWithoutP is the end of both ways to lose a P.   Runs on: the signal stack as g0; gp belongs to this thread.
 void goOnWithoutP(G* gp, M* mp, GStatus from) {
   casgstatus(gp, from, GStatus::Gsyscall);
-  gp->lostP = true;
+  mp->lostP = true;
   gp->syscallsp = gp->syscallpc = gp->syscallbp = 0;
   storeRelaxed(&gp->stackguard0, loadRelaxed(&debug.stallNs) != 0 ? kStackPreempt : gp->stack.lo);
   gp->m = mp;
@@ -318,7 +318,7 @@ GORT_UNINSTRUMENTED GORT_NOINLINE void lookForStalls(int64 now) {
     if (gp == nullptr && mp->hog != nullptr && mp->hog == mp->stallG) continue;
     const bool own =
         gp != nullptr && gp != mp->g0 && !gp->foreign &&
-        (gp->lostP || gp->atomicstatus.load(Order::relaxed) == static_cast<uint32>(GStatus::Grunning));
+        (mp->lostP || gp->atomicstatus.load(Order::relaxed) == static_cast<uint32>(GStatus::Grunning));
     if (!own || gp != mp->stallG || loadRelaxed(&gp->stackguard0) != kStackPreempt) {
       mp->stallG = own ? gp : nullptr;
       mp->stallSince = now;

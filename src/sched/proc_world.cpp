@@ -327,7 +327,7 @@ bool leftBehind(const G* gp) { return gp->epoch != sched.epoch.load(Order::relax
 G* exitsyscall0(G* gp) {
   GORT_ON_G0();
   M* mp = getg()->m;
-  gp->lostP = false;
+  mp->lostP = false;
   casgstatus(gp, GStatus::Gsyscall, GStatus::Grunnable);
   mp->curg = nullptr;
   gp->m = nullptr;

@@ -88,7 +88,6 @@ struct G {
   bool systemGoroutine : 1 = false;  // runtime's own: not counted, hidden in dumps; debuggers read this bit
   bool foreign : 1 = false;          // the goroutine that stands for a foreign thread
   bool stackCanary : 1 = false;      // its slot has no real guard, only known bytes at stack.lo
-  bool lostP : 1 = false;            // runs without a P, which a preemption took; by its thread
   uint64 goid = 0;
   // park and ready: the second line
   G* schedlink = nullptr;  // in exactly one list at a time
@@ -202,11 +201,12 @@ struct M {
   bool leaving = false;  // end of run() (m0) or shutdown: leave g0's loop
   bool exited = false;   // its thread has ended; on sched.freem
   // preemption; see sched/preempt.cpp
-  Atomic<uint32> signalPending{0};       // what a SIGURG on its way asks for
-  Atomic<int32> blockedIn{-1};           // number of the system call that it sleeps in, -1: none
-  Atomic<uintptr> blockedPc{0};          // where that one returns to
-  Atomic<int64> blockedSince{0};         // no later than this
-  G* hog = nullptr;                      // its goroutine, waiting on this very thread for a P; by sched.lock
+  Atomic<uint32> signalPending{0};  // what a SIGURG on its way asks for
+  Atomic<int32> blockedIn{-1};      // number of the system call that it sleeps in, -1: none
+  Atomic<uintptr> blockedPc{0};     // where that one returns to
+  Atomic<int64> blockedSince{0};    // no later than this
+  bool lostP = false;               // its goroutine runs without a P, which a preemption took; by its thread
+  G* hog = nullptr;                 // its goroutine, waiting on this very thread for a P; by sched.lock
   const struct Regs* hogRegs = nullptr;  // where that one stands; on the signal stack
   G* stallG = nullptr;                   // GODEBUG=stall; owner: sysmon
   int64 stallSince = 0;
