@@ -61,7 +61,7 @@ void schedinit() {
   netpollinit();
   const int64 now = os::nanotime();
   sched.lastpoll.store(now);
-  setCoarseNow(simMode ? simNow : now);
+  setCoarseNow(simMode ? simNow.get() : now);
   ncpu = os::ncpuAffinity();
   int32 procs = config.maxProcs > 0 ? config.maxProcs : defaultProcs();
   if (simMode) procs = 1;

@@ -112,8 +112,8 @@ inline void notInForkedChild() {
 
 // ---- sim.cpp
 void siminit();
-bool simAdvance();       // nothing runnable: moves virtual time to the next timer; false: no timer
-void simShuffle(P* pp);  // draws the next goroutine of the queue from the seed
-extern int64 simNow;
+bool simAdvance();               // nothing runnable: moves virtual time to the next timer; false: no timer
+void simShuffle(P* pp);          // draws the next goroutine of the queue from the seed
+extern Published<int64> simNow;  // an M that was asleep when sim began may still look
 
 }  // namespace gort::rt

@@ -17,7 +17,7 @@ namespace gort::rt {
 
 constinit bool simMode = false;
 constinit bool chaosMode = false;
-constinit int64 simNow = 0;
+constinit Published<int64> simNow{0};
 
 namespace {
 
