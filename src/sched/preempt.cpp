@@ -66,7 +66,11 @@ constinit bool bySignal = false;
 constinit struct sigaction previous {};  // SIGURG's disposition before ours
 constinit Atomic<int64> lastRescue{0};
 
-uint16 codeWord(uintptr pc) { return *reinterpret_cast<const uint16*>(pc); }
+uint16 codeWord(uintptr pc) {
+  uint16 w = 0;
+  __builtin_memcpy(&w, reinterpret_cast<const void*>(pc), sizeof w);
+  return w;
+}
 constexpr uint16 kSyscallInsn = 0x050f;
 
 // atCall: the thread was asleep in the system call that preemptM saw, and will make it again or has just left it.

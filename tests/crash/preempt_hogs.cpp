@@ -81,9 +81,9 @@ int slow_compare(const void* a, const void* b) {
 void sorts() {
   for (int k = 0; k < 3; ++k) {
     gort::go([k] {
-      for (int seed = k;; ++seed) {
+      for (auto seed = static_cast<unsigned>(k);; ++seed) {
         int a[500];
-        for (int& x : a) x = seed = seed * 1103515245 + 12345;
+        for (int& x : a) x = static_cast<int>(seed = seed * 1103515245 + 12345) >> 1;
         std::qsort(a, std::size(a), sizeof a[0], slow_compare);
       }
     });

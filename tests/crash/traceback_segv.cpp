@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // GOTRACEBACK=all: a fault shows every goroutine, then the process dies of the signal itself.
 // RUN-ENV: GOTRACEBACK=all
-// SKIP-IN: address thread (they report SIGSEGV themselves)
+// SKIP-IN: address thread undefined (they report the fault themselves)
 // SIGNAL: 11
 // STDERR: ^\[signal SIGSEGV: segmentation violation code=
 // STDERR: ^goroutine \d+ \[running\]:
