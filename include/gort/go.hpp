@@ -86,8 +86,8 @@ void goroutine_main(void* closure) {
         struct guard {
           Fn* f;
           ~guard() {
+            destroy_locals();  // before whoever waits for the closure's end goes on
             f->~Fn();
-            destroy_locals();
           }
         } own{static_cast<Fn*>(p)};
         (*own.f)();
@@ -475,9 +475,9 @@ GORT_API void local_add(std::uint64_t key, void* value, void (*destroy)(void*));
 }  // namespace detail
 
 // local<T> is a goroutine-local variable: each goroutine has its own T, made on first use and destroyed when the goroutine
-// ends (any order among several). It starts as a copy of init; as T() without one, and always if T cannot be copied. On a
-// foreign thread: one per thread while it is attached. Meant for static storage; the values of a local that dies early
-// stay with their goroutines until those end.
+// ends (any order among several), before a join or a wait for it returns. It starts as a copy of init; as T() without one,
+// and always if T cannot be copied. On a foreign thread: one per thread while it is attached. Meant for static storage; the
+// values of a local that dies early stay with their goroutines until those end.
 template <class T>
 class local {
  public:

@@ -77,6 +77,7 @@ void task_base::run(void (*body)(task_base*, void*), void* arg) {
   struct guard {
     task_base* t;
     ~guard() {
+      destroy_locals();
       t->finish();
       t->release();
     }
@@ -222,15 +223,7 @@ struct call {
 
 void runAtRoot(void* p) {
   const call c = *static_cast<call*>(p);
-  goroutine_root(
-      [](void* q) {
-        struct guard {
-          ~guard() { destroy_locals(); }
-        } own;
-        auto* x = static_cast<call*>(q);
-        x->fn(x->arg);
-      },
-      const_cast<call*>(&c));
+  goroutine_root(c.fn, c.arg);
 }
 
 }  // namespace

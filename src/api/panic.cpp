@@ -14,6 +14,7 @@
 //   catch (...)      of the user: must rethrow; ~panic_unwind finds out.
 #include <cxxabi.h>
 #include <gort/defer.hpp>
+#include <gort/go.hpp>
 
 #include <cstring>
 #include <exception>
@@ -402,12 +403,14 @@ bool run_frame(frame_core* fc, void (*body)(void*), void* arg) {
 void goroutine_root(void (*fn)(void*), void* arg) {
   try {
     fn(arg);
+    if (GORT_UNLIKELY(rt::getg()->locals != nullptr)) destroy_locals();
     return;
   } catch (panic_unwind& u) {
     if (!panic_unwind::access::arrive(u, nullptr))
       die("a panic's unwinding outlived the gort::func it was aimed at");
   }
-  rt::goexit0m();  // not a return: the main goroutine's end would end the process
+  destroy_locals();  // of the main goroutine, and what destructors have made anew
+  rt::goexit0m();    // not a return: the main goroutine's end would end the process
 }
 
 namespace {

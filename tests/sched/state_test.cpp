@@ -245,6 +245,37 @@ GO_TEST(Local, IsDestroyedHoweverTheGoroutineEnds) {
               }).join();
             }).substr(0, 3),
             "out");
+  EXPECT_EQ(alive, 0);
+}
+
+GO_TEST(Local, IsDestroyedBeforeWhoeverWaitsForTheGoroutineGoesOn) {
+  auto use = [] { counted->v = 1; };
+  for (int i = 0; i < 200; ++i) {
+    gort::spawn(use).join();
+    ASSERT_EQ(alive, 0) << "join";
+    {
+      gort::wait_group wg;
+      wg.go(use);
+    }
+    ASSERT_EQ(alive, 0) << "wait_group";
+    gort::errgroup all;
+    all.go(use);
+    EXPECT_FALSE(all.wait());
+    ASSERT_EQ(alive, 0) << "errgroup";
+  }
+}
+
+struct UsesALocalAtItsEnd {
+  UsesALocalAtItsEnd() = default;
+  UsesALocalAtItsEnd(UsesALocalAtItsEnd&&) noexcept {}
+  ~UsesALocalAtItsEnd() { counted->v = 2; }
+  void operator()() const { counted->v = 1; }
+};
+
+GO_TEST(Local, MadeByADestructorOfTheClosureIsDestroyedToo) {
+  gort::go(UsesALocalAtItsEnd{});
+  gort::go([u = UsesALocalAtItsEnd{}] { gort::goexit(); });
+  gort::detail::destroy_locals();  // those of the temporaries above, which were made here
   EXPECT_TRUE(chantest::eventually([] { return alive == 0; }));
 }
 
