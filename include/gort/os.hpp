@@ -129,15 +129,19 @@ struct pipe_ends {
 // exit_status is how a process ended.
 class exit_status {
  public:
-  constexpr explicit exit_status(int code, int signal = 0) noexcept : code_(code), signal_(signal) {}
+  constexpr explicit exit_status(int code, int signal = 0, bool core = false) noexcept
+      : code_(code), signal_(signal), core_(core) {}
   [[nodiscard]] bool success() const noexcept { return code_ == 0 && signal_ == 0; }
   [[nodiscard]] int code() const noexcept { return code_; }      // -1: ended by a signal
   [[nodiscard]] int signal() const noexcept { return signal_; }  // 0: it exited
-  [[nodiscard]] GORT_API std::string string() const;             // "exit status 1", "signal 9"
+  [[nodiscard]] bool core_dumped() const noexcept { return core_; }
+  [[nodiscard]] GORT_API std::string string()
+      const;  // "exit status 1", "signal: killed", "... (core dumped)"
   friend bool operator==(exit_status, exit_status) = default;
 
  private:
   int code_, signal_;
+  bool core_;
 };
 
 // stdio says what a child has as standard input, output or error.

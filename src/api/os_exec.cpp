@@ -18,6 +18,9 @@
 #include <unistd.h>
 
 #include <array>
+#include <cctype>
+#include <csignal>
+#include <cstring>
 #include <memory>
 
 #include "api/os_file.hpp"
@@ -140,7 +143,8 @@ result<std::string> look_path(const std::string& name) {
 }
 
 exit_status status_of(const siginfo_t& info) {
-  return info.si_code == CLD_EXITED ? exit_status(info.si_status) : exit_status(-1, info.si_status);
+  if (info.si_code == CLD_EXITED) return exit_status(info.si_status);
+  return exit_status(-1, info.si_status, info.si_code == CLD_DUMPED);
 }
 
 }  // namespace
@@ -187,8 +191,11 @@ error child::signal(int sig) {
 }  // namespace detail
 
 std::string exit_status::string() const {
-  if (signal_ != 0) return "signal " + std::to_string(signal_);
-  return "exit status " + std::to_string(code_);
+  if (signal_ == 0) return "exit status " + std::to_string(code_);
+  const char* words = ::sigdescr_np(signal_);
+  std::string text = words != nullptr ? words : "signal " + std::to_string(signal_);
+  text[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(text[0])));
+  return "signal: " + text + (core_ ? " (core dumped)" : "");
 }
 
 // ---- process
