@@ -5,6 +5,7 @@
 
 #include <boost/asio/write.hpp>
 
+#include "api/net_util.hpp"
 #include "lang/chan_util.hpp"
 
 namespace {
@@ -12,6 +13,7 @@ namespace {
 namespace io = gort::io;
 using namespace http_example;
 using chantest::settle;
+using nettest::readAll;
 
 // Running is a server that goes away with the object; end() waits for it and gives what serve returned.
 class Running {
@@ -58,17 +60,6 @@ response get(net::conn& c, const std::string& target, bool keep = true) {
   response res;
   http::read(c, buf, res);
   return res;
-}
-
-std::string readAll(net::conn& c) {
-  std::string all;
-  char buf[4096];
-  for (;;) {
-    auto n = c.read(std::as_writable_bytes(std::span(buf)));
-    EXPECT_TRUE(n) << n.error().message();
-    if (!n || *n == 0) return all;
-    all.append(buf, *n);
-  }
 }
 
 // talk sends text and returns all that comes until the server closes.

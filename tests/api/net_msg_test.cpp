@@ -4,7 +4,6 @@
 #include <gort/net.hpp>
 #include <gort/os.hpp>
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -12,6 +11,7 @@
 #include <cstdlib>
 #include <string>
 
+#include "api/net_util.hpp"
 #include "lang/chan_util.hpp"
 
 namespace {
@@ -22,42 +22,13 @@ namespace os = gort::os;
 using chantest::settle;
 using gort::clock;
 using gort::errc;
+using namespace nettest;
 using namespace std::chrono_literals;
 
-int openFiles() {
-  int n = 0;
-  DIR* d = opendir("/proc/self/fd");
-  while (const dirent* e = readdir(d)) n += e->d_name[0] != '.';
-  closedir(d);
-  return n;
-}
-
-struct Pair {
-  net::conn client, server;
-};
-Pair connected(net::network n = "tcp", const std::string& where = "127.0.0.1:0") {
-  auto l = net::listen(n, where);
-  EXPECT_TRUE(l) << l.error().message();
-  auto t = gort::spawn([&] { return l->accept(); });
-  auto client = net::dial(n, l->addr().string());
-  EXPECT_TRUE(client) << client.error().message();
-  auto server = t.join();
-  return {std::move(*client), std::move(*server)};
-}
 // The name is abstract: it leaves nothing behind.
 Pair unixPair(net::network n = "unix") {
   static int count = 0;
   return connected(n, "@gort-net-msg-" + std::to_string(::getpid()) + '-' + std::to_string(++count));
-}
-
-std::string readAll(net::conn& c) {
-  std::string all;
-  char buf[4096];
-  for (;;) {
-    auto n = c.read(std::as_writable_bytes(std::span(buf)));
-    if (!n || *n == 0) return all;
-    all.append(buf, *n);
-  }
 }
 
 gort::error readOne(net::conn& c) {

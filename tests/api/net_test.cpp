@@ -3,7 +3,6 @@
 // net/{net,timeout,dial,listen,unixsock,udpsock,ip}_test.go.
 #include <gort/net.hpp>
 
-#include <dirent.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -13,6 +12,7 @@
 #include <string>
 #include <thread>
 
+#include "api/net_util.hpp"
 #include "lang/chan_util.hpp"
 
 namespace {
@@ -22,41 +22,8 @@ namespace net = gort::net;
 using chantest::settle;
 using gort::clock;
 using gort::errc;
+using namespace nettest;
 using namespace std::chrono_literals;
-
-int openFiles() {
-  int n = 0;
-  DIR* d = opendir("/proc/self/fd");
-  while (const dirent* e = readdir(d)) n += e->d_name[0] != '.';
-  closedir(d);
-  return n;
-}
-
-net::listener listenLocal(net::network n = "tcp", std::string_view where = "127.0.0.1:0") {
-  auto l = net::listen(n, where);
-  EXPECT_TRUE(l) << l.error().message();
-  return std::move(*l);
-}
-
-struct Pair {
-  net::conn client, server;
-};
-Pair connected(net::listener& l, net::network n = "tcp") {
-  auto accepted = gort::make_chan<net::conn>(1);
-  gort::go([&l, accepted] {
-    auto c = l.accept();
-    EXPECT_TRUE(c) << c.error().message();
-    if (c) accepted.send(std::move(*c));
-  });
-  auto client = net::dial(n, l.addr().string());
-  EXPECT_TRUE(client) << client.error().message();
-  auto server = accepted.recv();
-  return {std::move(*client), std::move(*server)};
-}
-Pair connected() {
-  net::listener l = listenLocal();
-  return connected(l);
-}
 
 // Server accepts until it goes away, then waits for everything it has started.
 class Server {
@@ -74,17 +41,6 @@ class Server {
   net::listener l_;
   gort::wait_group wg_;
 };
-
-std::string readAll(net::conn& c) {
-  std::string all;
-  char buf[4096];
-  for (;;) {
-    auto n = c.read(std::as_writable_bytes(std::span(buf)));
-    EXPECT_TRUE(n) << n.error().message();
-    if (!n || *n == 0) return all;
-    all.append(buf, *n);
-  }
-}
 
 // ---- addresses
 

@@ -556,7 +556,7 @@ GO_TEST(HookFiles, ConnectionsOfTheRuntimeMayBePolledToo) {
     EXPECT_EQ(::poll(&p, 1, -1), 1);
     std::byte b[8];
     EXPECT_EQ(server->read(b).value(), 1u);
-    EXPECT_EQ(server->read(b).value(), 2u);
+    ASSERT_TRUE(gort::io::read_full(*server, std::span(b).first(2)));
   });
   chantest::settle();
   EXPECT_EQ(client->write("x").value(), 1u);
