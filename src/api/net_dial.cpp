@@ -18,6 +18,7 @@
 #include <cerrno>
 
 #include "api/net_internal.hpp"
+#include "api/per_run.hpp"
 #include "os/os_linux.hpp"
 
 namespace gort {
@@ -89,12 +90,17 @@ result<std::vector<address>> ask(const std::string& host, const std::string& ser
 // lookup is ask with an end: the answer comes through a channel that nobody may read any more.
 result<std::vector<address>> lookup(const context& ctx, const std::string& host, const std::string& service,
                                     network n) {
-  static constinit semaphore slots{kLookups};
-  if (error e = slots.acquire(ctx)) return lookup_error(host, e);
+  static constinit gort::detail::per_run<semaphore> slots;
+  semaphore* mine = nullptr;
+  {
+    const rt::Entry e;
+    mine = &slots.mine([] { return std::int64_t{kLookups}; });
+  }
+  if (error e = mine->acquire(ctx)) return lookup_error(host, e);
   auto answer = make_chan<result<std::vector<address>>>(1);
-  go({.name = "resolver", .stack = kResolverStack}, [answer, host, service, n] {
+  go({.name = "resolver", .stack = kResolverStack}, [answer, host, service, n, mine] {
     result<std::vector<address>> r = ask(host, service, n);
-    slots.release();
+    mine->release();
     answer.send(std::move(r));
   });
   auto got = answer.recv(ctx);

@@ -7,8 +7,9 @@
 //   (RWF_NOWAIT: a copy, no wait); what is not there, and every sync, goes through io_uring (os_uring.cpp) where the
 //   kernel has one, else is done in a system call that has given its P away (entersyscallblock), as every write and open:
 //   a write mostly copies to the page cache, which a ring only makes longer. At most kHandOff of them at once: a slow disk
-//   must not cost a thousand threads. The semaphore in front is first in, first out. open is outside of the bound: that of a
-//   FIFO waits for the other end, which may be waiting for its turn.
+//   must not cost a thousand threads. The semaphore in front is first in, first out, and belongs to a run() (per_run.hpp):
+//   its end leaves operations behind whose threads come back to nobody, or never, and whose places nobody gives back. open
+//   is outside of the bound: that of a FIFO waits for the other end, which may be waiting for its turn.
 #include "api/os_file.hpp"
 
 #include <fcntl.h>
@@ -19,6 +20,7 @@
 #include <algorithm>
 
 #include "api/os_uring.hpp"
+#include "api/per_run.hpp"
 #include "os/os_linux.hpp"
 #include "sched/sigqueue.hpp"
 
@@ -120,7 +122,7 @@ error path_error(const char* op, std::string_view name, const error& cause) {
 namespace detail {
 
 namespace {
-constinit semaphore turns{kHandOff};
+constinit gort::detail::per_run<semaphore> turns;
 }
 
 long outside_slow(long (*f)(void*), void* arg) {
@@ -133,8 +135,13 @@ long outside_slow(long (*f)(void*), void* arg) {
   }
 }
 
-void turn_begins() { turns.acquire(); }
-void turn_ends() { turns.release(); }
+semaphore* turn_begins() {
+  const rt::Entry e;
+  if (rt::getg()->foreign) return nullptr;
+  semaphore& places = turns.mine([] { return std::int64_t{kHandOff}; });
+  places.acquire();
+  return &places;
+}
 
 result<file_fd*> file_fd::make(int sysfd, std::string_view name) {
   struct stat st {};

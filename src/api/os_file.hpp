@@ -34,15 +34,15 @@ template <class F>
 long outside(F f) {
   return outside_slow([](void* p) -> long { return (*static_cast<F*>(p))(); }, &f);
 }
-// apart is outside for at most kHandOff calls at once; the others park until it is their turn.
+// apart is outside for at most kHandOff calls of a run() at once; the others park until it is their turn. A foreign thread
+// needs none: what it waits for costs no thread but its own.
 inline constexpr int kHandOff = 64;
-void turn_begins();
-void turn_ends();
+semaphore* turn_begins();
 template <class F>
 long by_turns(F f) {
-  turn_begins();
+  semaphore* places = turn_begins();
   const long r = f();
-  turn_ends();
+  if (places != nullptr) places->release();
   return r;
 }
 template <class F>

@@ -11,7 +11,7 @@ namespace detail {
 // GODEBUG=iouring: 0 never, 1 for what has to wait for the device, 2 for everything (tests).
 int ring_mode();
 // through_ring does one operation and parks the goroutine meanwhile. False: there is no ring, or it takes no more; nothing
-// has been done.   Requires: on a goroutine or an attached thread; at most kHandOff callers at once.
+// has been done; nor on a foreign thread, which waits by itself.
 bool through_ring(rt::os::UringEntry e, long* result);
 rt::uint64 ring_operations();  // done so far
 

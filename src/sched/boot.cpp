@@ -190,8 +190,8 @@ void askM0ToLeave() {
     askM0ToLeave();
   } else {
     m0.leaving = true;
-    netpollBreak();
   }
+  netpollBreak();  // who sleeps there for goroutines that are abandoned now has nothing to wait for
   if (stopped) startTheWorld();
   while (releaseHog()) {  // rule R6: what they hold, the end of the process may need
   }

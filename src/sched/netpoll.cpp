@@ -30,7 +30,11 @@ namespace gort::rt {
 
 namespace {
 
-constinit Atomic<int32> netpollWaiters{0};
+// How many wait for I/O: of the newest run(), as its epoch << 32 | count, and of foreign threads. Whom an ended run()
+// has left behind in a poll word nobody waits for: an event may still take him out of it, long after his run was
+// counted.
+constinit Atomic<uint64> netpollWaiters{0};
+constinit Atomic<int32> foreignWaiters{0};
 
 struct {
   Mutex lock{LockRank::pollCache};
@@ -56,14 +60,14 @@ PollWord<PollEnv, G>& wordOf(PollDesc* pd, PollMode mode) {
 // blockcommit parks gp in the word p unless something has happened.   Runs on: g0.
 bool blockcommit(G* gp, void* p) {
   if (!static_cast<PollWord<PollEnv, G>*>(p)->commit(gp)) return false;
-  netpollWaiters.fetchAdd(1, Order::relaxed);
+  netpollCount(gp, 1);
   return true;
 }
 
 // stopWaiter wakes who waits in direction `mode`, so that it sees the condition that was stored before.
 void stopWaiter(PollDesc* pd, PollMode mode) {
   if (G* gp = wordOf(pd, mode).unblock(false); gp != nullptr) {
-    netpollWaiters.fetchSub(1, Order::relaxed);
+    netpollCount(gp, -1);
     goready(gp);
   }
 }
@@ -115,9 +119,26 @@ void pollFree(PollDesc* pd) {
 
 }  // namespace
 
-bool netpollAnyWaiters() { return netpollWaiters.load(Order::relaxed) > 0; }
+bool netpollAnyWaiters() {
+  const uint64 w = netpollWaiters.load(Order::relaxed);
+  const bool ours = static_cast<int32>(w) > 0 && w >> 32 == sched.epoch.load(Order::relaxed);
+  return ours || foreignWaiters.load(Order::relaxed) > 0;
+}
 
-void netpollAdjustWaiters(int32 delta) { netpollWaiters.fetchAdd(delta, Order::relaxed); }
+// The count may be -1 for a moment: who wakes gp counts him out before he is counted in.
+void netpollCount(const G* gp, int32 delta) {
+  if (gp->foreign) {
+    foreignWaiters.fetchAdd(delta, Order::relaxed);
+    return;
+  }
+  uint64 old = netpollWaiters.load(Order::relaxed), now = 0;
+  do {
+    const auto counted = static_cast<uint32>(old >> 32);
+    if (static_cast<int32>(gp->epoch - counted) < 0) return;
+    const int32 had = gp->epoch == counted ? static_cast<int32>(old) : 0;
+    now = uint64{gp->epoch} << 32 | static_cast<uint32>(had + delta);
+  } while (!netpollWaiters.compareExchange(old, now, Order::relaxed));
+}
 
 int pollOpen(int fd, PollDesc** out) {
   PollDesc* pd = pollAlloc();
@@ -225,7 +246,7 @@ void pollUnblock(PollDesc* pd) {
 
 void netpollready(GQueue& list, PollDesc* pd, PollMode mode) {
   if (G* gp = wordOf(pd, mode).unblock(true); gp != nullptr) {
-    netpollWaiters.fetchSub(1, Order::relaxed);
+    netpollCount(gp, -1);
     list.push(gp);
   }
 }

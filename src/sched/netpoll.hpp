@@ -16,7 +16,7 @@ bool netpollinited();
 GQueue netpoll(int64 delay);
 bool netpollBroken();      // a netpollBreak waits to be noticed
 void netpollBreak();       // ends a waiting netpoll; safe from any thread, wakes coalesce
-bool netpollAnyWaiters();  // somebody waits for I/O
+bool netpollAnyWaiters();  // somebody waits for I/O who may run again
 // wakeNetPoller: a timer at `when` was added; sees to it that somebody wakes for it.
 void wakeNetPoller(int64 when);
 
@@ -64,9 +64,11 @@ void pollCancel(PollDesc* pd, bool on);
 // pollUnblock ends all waits, now and later, with PollError::closing.
 void pollUnblock(PollDesc* pd);
 
-// ---- between netpoll.cpp and netpoll_epoll.cpp
+// ---- between netpoll.cpp, netpoll_epoll.cpp and netpoll_file.cpp
 int netpollopen(int fd, PollDesc* pd);
 void netpollclose(int fd);
+// netpollCount counts gp in (1), which parks in a poll word, or out (-1), which was taken out of one.
+void netpollCount(const G* gp, int32 delta);
 // netpollready adds to `list` whom an event on pd in one direction wakes.
 void netpollready(GQueue& list, PollDesc* pd, PollMode mode);
 

@@ -105,7 +105,7 @@ bool wake(Shard& s, int fd, uint32 events, GQueue& list) {
     f->revents = events;
     unlink(s, *f);
     if (G* gp = f->waiter->word.unblock(true); gp != nullptr) {
-      netpollAdjustWaiters(-1);
+      netpollCount(gp, -1);
       list.push(gp);
     }
   }
@@ -139,7 +139,7 @@ void dequeue(FileWait& f) {
 
 bool commitWait(G* gp, void* word) {
   if (!static_cast<PollWord<PollEnv, G>*>(word)->commit(gp)) return false;
-  netpollAdjustWaiters(1);
+  netpollCount(gp, 1);
   return true;
 }
 
@@ -148,7 +148,7 @@ void expire(void* arg, uint64, int64) {
   w->expired.store(1, Order::release);
   fence(Order::seqCst);
   if (G* gp = w->word.unblock(false); gp != nullptr) {
-    netpollAdjustWaiters(-1);
+    netpollCount(gp, -1);
     goready(gp);
   }
 }

@@ -29,7 +29,6 @@ void filesClosed(int fd);
 
 // ---- between netpoll_file.cpp and netpoll.cpp, netpoll_epoll.cpp
 int netpollAddSet(int set);
-void netpollAdjustWaiters(int32 delta);
 // filesReady adds to `list` whom the events of the set wake.   Runs on: g0.
 void filesReady(GQueue& list);
 
