@@ -72,7 +72,8 @@ requires(boost::asio::is_mutable_buffer_sequence<B>::value ||
     const result<std::size_t> put = n == 1 ? c.write(v[0]) : c.writev({v, n});
     if (put) return *put;
     set(ec, put.error());
-    return 0;
+    const io_error* came = put.error().template as<io_error>();
+    return came != nullptr ? static_cast<std::size_t>(came->transferred) : 0;
   }
   static std::size_t read(conn& c, const B& b) {
     boost::system::error_code ec;

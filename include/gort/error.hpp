@@ -105,7 +105,7 @@ class [[nodiscard]] GORT_API error {
   [[nodiscard]] std::error_code code() const noexcept;
   // wrap puts words in front: "what: message". Wrapping nil gives nil.
   [[nodiscard]] error wrap(std::string_view what) const;
-  // unwrap takes off one layer; nil if there is none (a join has none, as in Go).
+  // unwrap takes off one layer of words; nil if there is none (a join has none, as in Go).
   [[nodiscard]] error unwrap() const noexcept;
   // is: this error, or one that it wraps or joins, is `target` itself or has the same code.
   [[nodiscard]] bool is(const error& target) const noexcept;
@@ -122,6 +122,12 @@ class [[nodiscard]] GORT_API error {
   [[nodiscard]] const T* as() const noexcept {
     return static_cast<const T*>(find(detail::type_tag<T>));
   }
+  // with adds a value and no words: as<T>() finds it before those further in, all else is as it was. Of nil: nil.
+  template <class T>
+  [[nodiscard]] error with(T payload) const {
+    static_assert(std::is_object_v<T>, "gort::error::with: the payload is an object");
+    return p_ == nullptr ? error() : add_payload(new T(std::move(payload)), &detail::ops_of<T>);
+  }
   // raise throws error_exception.
   [[noreturn]] void raise() const;
 
@@ -132,6 +138,7 @@ class [[nodiscard]] GORT_API error {
  private:
   explicit error(detail::error_rep* p) noexcept : p_(p) {}
   static error from_payload(void* value, const detail::payload_ops* ops);
+  error add_payload(void* value, const detail::payload_ops* ops) const;
   const void* find(const void* tag) const noexcept;
   static void retain(detail::error_rep* p) noexcept;
   static void release(detail::error_rep* p) noexcept;

@@ -3,6 +3,7 @@
 //
 // A reader's read gives some bytes, 0 at the end of the stream; it may give fewer than asked. A writer's write takes all
 // bytes or fails. Anything with these members fits; net::conn does.
+//   if (auto n = c.write(much); !n) resume_at(n.error().as<gort::io_error>()->transferred);
 #pragma once
 #include <gort/error.hpp>
 
@@ -14,6 +15,23 @@
 
 namespace gort {
 inline namespace GORT_ABI {
+
+// io_error comes with the error of a write or a copy that failed (error::as<io_error>()): how far it came.
+struct io_error {
+  // Bytes that were given away before the failure, from the beginning of this call. Of a file: they stand in it. Of a
+  // socket or a pipe: the kernel took them. After a deadline or a cancelled context the peer will read exactly these, if it
+  // goes on reading; after a reset at most these.
+  std::uint64_t transferred = 0;
+};
+
+namespace detail {
+// came_to is e with an io_error: `before` bytes, and those that e itself tells of.
+inline error came_to(const error& e, std::uint64_t before) {
+  const io_error* inner = e.as<io_error>();
+  return e.with(io_error{before + (inner != nullptr ? inner->transferred : 0)});
+}
+}  // namespace detail
+
 namespace io {
 
 using bytes = std::span<std::byte>;
@@ -57,7 +75,8 @@ result<std::size_t> read_full(R& r, bytes b) {
   return n;
 }
 
-// copy moves everything from src to dst; returns how many bytes. A dst with a member copy_from(src) does it itself.
+// copy moves everything from src to dst; returns how many bytes. An error, of either side, has an io_error: what dst took.
+// A dst with a member copy_from(src) does it itself.
 template <writer W, reader R>
 result<std::uint64_t> copy(W& dst, R& src) {
   if constexpr (requires {
@@ -69,9 +88,9 @@ result<std::uint64_t> copy(W& dst, R& src) {
   std::uint64_t total = 0;
   for (;;) {
     result<std::size_t> n = src.read(buf);
-    if (!n) return n.error();
+    if (!n) return gort::detail::came_to(n.error(), total);
     if (*n == 0) return total;
-    if (auto w = dst.write(const_bytes(buf.data(), *n)); !w) return w.error();
+    if (auto w = dst.write(const_bytes(buf.data(), *n)); !w) return gort::detail::came_to(w.error(), total);
     total += *n;
   }
 }

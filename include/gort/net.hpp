@@ -173,7 +173,7 @@ class [[nodiscard]] GORT_API conn {
 
   // read gives some bytes; 0 is the end of the stream (or b is empty).
   [[nodiscard]] result<std::size_t> read(io::bytes b);
-  // write writes everything, or returns an error; how much was written then is not known.
+  // write writes everything, or returns an error with an io_error: how far it came.
   result<std::size_t> write(io::const_bytes b);
   result<std::size_t> write(std::string_view s) { return write(io::as_bytes(s)); }
   [[nodiscard]] result<std::size_t> readv(std::span<const io::bytes> b);

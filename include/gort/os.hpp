@@ -72,7 +72,8 @@ class [[nodiscard]] GORT_API file {
     if (p_ != nullptr) drop(p_);
   }
 
-  // read gives some bytes; 0 is the end (or b is empty). write writes everything, or returns an error.
+  // read gives some bytes; 0 is the end (or b is empty). write writes everything, or returns an error with an io_error: how
+  // far it came; pwrite too.
   [[nodiscard]] result<std::size_t> read(io::bytes b);
   result<std::size_t> write(io::const_bytes b);
   result<std::size_t> write(std::string_view s) { return write(io::as_bytes(s)); }

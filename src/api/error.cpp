@@ -78,21 +78,21 @@ const std::error_category& category() noexcept { return kHolder.it; }
 namespace detail {
 
 struct error_rep {
-  enum class Kind : unsigned char { code, text, payload, wrap, join };
+  enum class Kind : unsigned char { code, text, payload, note, wrap, join };
 
   error_rep(Kind k, bool immortal_) : kind(k), immortal(immortal_) {}
   error_rep(const error_rep&) = delete;
   error_rep& operator=(const error_rep&) = delete;
 
   rt::Atomic<unsigned> refs{1};
-  const Kind kind;
+  Kind kind;
   const bool immortal;
   // by kind
   std::error_code code;   // code
   std::string text;       // text, wrap
-  void* value = nullptr;  // payload
+  void* value = nullptr;  // payload, note
   const payload_ops* ops = nullptr;
-  error_rep* a = nullptr;  // wrap, join: owned references
+  error_rep* a = nullptr;  // note, wrap, join: owned references
   error_rep* b = nullptr;  // join
 };
 
@@ -151,6 +151,9 @@ void append_message(const error_rep& p, std::string& out) {
     case Kind::payload:
       out += p.ops->describe(p.value);
       break;
+    case Kind::note:
+      append_message(*p.a, out);
+      break;
     case Kind::wrap:
       out += p.text;
       out += ": ";
@@ -197,6 +200,15 @@ error error::from_payload(void* value, const detail::payload_ops* ops) {
   return error(p);
 }
 
+error error::add_payload(void* value, const detail::payload_ops* ops) const {
+  error e = from_payload(value, ops);
+  error_rep* p = e.p_;
+  p->kind = Kind::note;
+  retain(p_);
+  p->a = p_;
+  return e;
+}
+
 void error::retain(error_rep* p) noexcept {
   if (!p->immortal) p->refs.fetchAdd(1, rt::Order::relaxed);
 }
@@ -240,9 +252,11 @@ error error::wrap(std::string_view what) const {
 }
 
 error error::unwrap() const noexcept {
-  if (p_ == nullptr || p_->kind != Kind::wrap) return {};
-  retain(p_->a);
-  return error(p_->a);
+  const error_rep* p = p_;
+  while (p != nullptr && p->kind == Kind::note) p = p->a;
+  if (p == nullptr || p->kind != Kind::wrap) return {};
+  retain(p->a);
+  return error(p->a);
 }
 
 bool error::is(const error& target) const noexcept {
@@ -258,7 +272,7 @@ bool error::timeout() const noexcept { return p_ != nullptr && code() == std::er
 const void* error::find(const void* tag) const noexcept {
   const void* found = nullptr;
   (void)first(p_, [&](const error_rep& r) {
-    if (r.kind != Kind::payload || r.ops->tag != tag) return false;
+    if (r.ops == nullptr || r.ops->tag != tag) return false;
     found = r.value;
     return true;
   });

@@ -17,6 +17,7 @@ inline namespace GORT_ABI {
 namespace net {
 
 using detail::net_fd;
+using gort::detail::came_to;
 using rt::os::sys;
 
 namespace {
@@ -62,7 +63,7 @@ result<std::size_t> send_all(net_fd& f, std::span<iovec> v) {
     m.msg_iovlen = v.size();
     auto n = f.attempt(rt::PollMode::write, "write",
                        [&] { return sys(SYS_sendmsg, f.fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT); });
-    if (!n) return n;
+    if (!n) return came_to(n.error(), total);
     total += *n;
     v = drop_front(v, *n);
     if (v.empty()) return total;
@@ -101,7 +102,7 @@ result<std::size_t> conn::write(io::const_bytes b) {
     auto n = f.attempt(rt::PollMode::write, "write", [&] {
       return sys(SYS_sendto, f.fd, b.data() + total, f.part(b.size() - total), MSG_NOSIGNAL | MSG_DONTWAIT);
     });
-    if (!n) return n;
+    if (!n) return came_to(n.error(), total);
     total += *n;
   } while (total < b.size());
   return total;
@@ -132,7 +133,7 @@ result<std::size_t> conn::writev(std::span<const io::const_bytes> b) {
     b = b.subspan(n);
     if (bytes == 0) continue;
     auto sent = send_all(*h_.get(), {v, n});
-    if (!sent) return sent;
+    if (!sent) return came_to(sent.error(), total);
     total += *sent;
   }
   return total;
@@ -257,11 +258,11 @@ result<packet_conn::packet> packet_conn::read_from(io::bytes b) {
 result<std::size_t> packet_conn::write_to(io::const_bytes b, const address& to) {
   net_fd& f = *h_.get();
   result<sock_addr> s = to_sock_addr(to);
-  if (!s) return f.fail("write", s.error());
+  if (!s) return came_to(f.fail("write", s.error()), 0);
   auto n = f.attempt(rt::PollMode::write, "write", [&] {
     return sys(SYS_sendto, f.fd, b.data(), b.size(), MSG_NOSIGNAL | MSG_DONTWAIT, s->get(), s->len);
   });
-  if (!n) return op_error("write", f.net, &f.local, &to, n.error().unwrap());
+  if (!n) return came_to(op_error("write", f.net, &f.local, &to, n.error().unwrap()), 0);
   return n;
 }
 

@@ -25,6 +25,7 @@ inline namespace GORT_ABI {
 namespace net {
 
 using detail::net_fd;
+using gort::detail::came_to;
 using rt::os::sys;
 
 namespace detail {
@@ -111,9 +112,9 @@ result<std::uint64_t> copy_through(conn& c, os::file& f, std::uint64_t offset, s
   while (total < n) {
     const std::size_t want = static_cast<std::size_t>(std::min<std::uint64_t>(room.size(), n - total));
     auto got = f.pread(io::bytes(room).first(want), offset + total);
-    if (!got) return got.error();
+    if (!got) return came_to(got.error(), total);
     if (*got == 0) break;
-    if (auto w = c.write(io::const_bytes(room).first(*got)); !w) return w.error();
+    if (auto w = c.write(io::const_bytes(room).first(*got)); !w) return came_to(w.error(), total);
     total += *got;
   }
   return total;
@@ -125,7 +126,7 @@ result<std::uint64_t> conn::send_file(os::file& f, std::uint64_t offset, std::ui
   net_fd& to = *h_.get();
   os::detail::file_fd& from = os::detail::file_access::of(f);
   const gort::detail::inside in(from);
-  if (!in) return os::path_error("read", from.name, errc::closed);
+  if (!in) return came_to(os::path_error("read", from.name, errc::closed), 0);
   std::uint64_t total = 0;
   while (total < n) {
     long at = static_cast<long>(offset + total);
@@ -138,10 +139,10 @@ result<std::uint64_t> conn::send_file(os::file& f, std::uint64_t offset, std::ui
       if (r == -EINVAL || r == -ENOSYS || r == -EOPNOTSUPP || r == -EOVERFLOW) refused = r;
       return refused != 0 ? 0 : r;
     });
-    if (!sent) return sent.error();
+    if (!sent) return came_to(sent.error(), total);
     if (refused != 0) {
       auto rest = copy_through(*this, f, offset + total, n - total);
-      return rest ? result<std::uint64_t>(total + *rest) : rest;
+      return rest ? result<std::uint64_t>(total + *rest) : came_to(rest.error(), total);
     }
     if (*sent == 0) break;
     total += *sent;
@@ -151,21 +152,21 @@ result<std::uint64_t> conn::send_file(os::file& f, std::uint64_t offset, std::ui
 
 result<std::uint64_t> conn::copy_from(os::file& f) {
   auto info = f.stat();
-  if (!info) return info.error();
+  if (!info) return came_to(info.error(), 0);
   if (info->is_regular()) {
     auto at = f.seek(0, os::seek_from::current);
-    if (!at) return at.error();
+    if (!at) return came_to(at.error(), 0);
     auto n = send_file(f, *at, ~std::uint64_t{0} - *at);
-    if (n) (void)f.seek(static_cast<std::int64_t>(*at + *n));
+    (void)f.seek(static_cast<std::int64_t>(*at + (n ? *n : n.error().as<io_error>()->transferred)));
     return n;
   }
   std::vector<std::byte> room(std::size_t{32} << 10);
   std::uint64_t total = 0;
   for (;;) {
     auto n = f.read(room);
-    if (!n) return n.error();
+    if (!n) return came_to(n.error(), total);
     if (*n == 0) return total;
-    if (auto w = write(io::const_bytes(room).first(*n)); !w) return w.error();
+    if (auto w = write(io::const_bytes(room).first(*n)); !w) return came_to(w.error(), total);
     total += *n;
   }
 }
@@ -179,7 +180,8 @@ descriptor::~descriptor() {
 result<std::size_t> conn::write_msg(io::const_bytes b, std::span<const int> fds) {
   net_fd& f = *h_.get();
   if (fds.empty()) return write(b);
-  if (b.empty() || fds.size() > kMostFds || !is_unix(f.net)) return f.fail("write", sys_error(-EINVAL));
+  if (b.empty() || fds.size() > kMostFds || !is_unix(f.net))
+    return came_to(f.fail("write", sys_error(-EINVAL)), 0);
   alignas(cmsghdr) unsigned char control[CMSG_SPACE(kMostFds * sizeof(int))] = {};
   iovec v{const_cast<std::byte*>(b.data()), b.size()};
   msghdr m{};
@@ -194,9 +196,10 @@ result<std::size_t> conn::write_msg(io::const_bytes b, std::span<const int> fds)
   __builtin_memcpy(CMSG_DATA(c), fds.data(), fds.size_bytes());
   auto n = f.attempt(rt::PollMode::write, "write",
                      [&] { return sys(SYS_sendmsg, f.fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT); });
-  if (!n || *n == b.size()) return n;
+  if (!n) return came_to(n.error(), 0);
+  if (*n == b.size()) return n;
   auto rest = write(b.subspan(*n));
-  return rest ? result<std::size_t>(b.size()) : rest;
+  return rest ? result<std::size_t>(b.size()) : came_to(rest.error(), *n);
 }
 
 result<message> conn::read_msg(io::bytes b) {

@@ -29,6 +29,7 @@ inline namespace GORT_ABI {
 namespace os {
 
 using detail::file_fd;
+using gort::detail::came_to;
 using gort::detail::inside;
 using gort::detail::poll_error;
 using gort::detail::sys_error;
@@ -178,7 +179,7 @@ result<std::size_t> file::read(io::bytes b) {
 result<std::size_t> file::write(io::const_bytes b) {
   file_fd& f = *p_;
   const inside in(f);
-  if (!in) return failed(f, "write", errc::closed);
+  if (!in) return came_to(failed(f, "write", errc::closed), 0);
   const std::lock_guard l(f.wmu);
   std::size_t total = 0;
   do {
@@ -186,7 +187,7 @@ result<std::size_t> file::write(io::const_bytes b) {
     auto n = one(
         f, rt::PollMode::write, "write", [&] { return write_quietly(f.fd, rest); },
         [&] { return write_at(f, rest, kHere); });
-    if (!n) return n;
+    if (!n) return came_to(n.error(), total);
     total += *n;
   } while (total < b.size());
   return total;
@@ -210,12 +211,13 @@ result<std::size_t> file::pread(io::bytes b, std::uint64_t offset) {
 result<std::size_t> file::pwrite(io::const_bytes b, std::uint64_t offset) {
   file_fd& f = *p_;
   const inside in(f);
-  if (!in) return failed(f, "write", errc::closed);
-  if (offset > INT64_MAX) return failed(f, "write", std::make_error_code(std::errc::invalid_argument));
+  if (!in) return came_to(failed(f, "write", errc::closed), 0);
+  if (offset > INT64_MAX)
+    return came_to(failed(f, "write", std::make_error_code(std::errc::invalid_argument)), 0);
   std::size_t total = 0;
   while (total < b.size()) {
     const long n = write_at(f, b.subspan(total), static_cast<long>(offset + total));
-    if (n < 0) return failed(f, "write", sys_error(n));
+    if (n < 0) return came_to(failed(f, "write", sys_error(n)), total);
     total += static_cast<std::size_t>(n);
   }
   return total;

@@ -99,6 +99,28 @@ TEST(Error, PayloadIsDestroyedWithTheLastOwner) {
   EXPECT_EQ(token.use_count(), 1);
 }
 
+TEST(Error, AValueIsAddedWithoutWords) {
+  struct Mark {
+    int n;
+  };
+  const error plain = error(errc::eof).wrap("read");
+  const error e = plain.with(Mark{7});
+  ASSERT_NE(e.as<Mark>(), nullptr);
+  EXPECT_EQ(e.as<Mark>()->n, 7);
+  EXPECT_EQ(plain.as<Mark>(), nullptr) << "errors do not change";
+  EXPECT_EQ(e.message(), "read: EOF");
+  EXPECT_EQ(e, errc::eof);
+  EXPECT_TRUE(e.is(plain));
+  EXPECT_EQ(e.unwrap().message(), "EOF");
+  EXPECT_FALSE(e.unwrap().unwrap());
+  EXPECT_TRUE(error(errc::io_timeout).with(Mark{1}).timeout());
+  const error outer = e.wrap("outer").with(Mark{8});
+  EXPECT_EQ(outer.as<Mark>()->n, 8) << "the outer one is found first";
+  EXPECT_EQ(outer.unwrap().as<Mark>()->n, 7);
+  EXPECT_EQ(outer.message(), "outer: read: EOF");
+  EXPECT_FALSE(error().with(Mark{1})) << "nil stays nil";
+}
+
 TEST(Error, JoinHoldsBoth) {
   const error e = join(error("a"), error(errc::eof).wrap("b"));
   EXPECT_EQ(e.message(), "a\nb: EOF");
