@@ -76,8 +76,9 @@ long read_at(file_fd& f, io::bytes b, long offset) {
       });
 }
 
-long write_quietly(int fd, io::const_bytes b) {
-  return rt::quietly([&] { return sys(SYS_write, fd, b.data(), std::min(b.size(), kMost)); });
+long plain_write(const file_fd& f, io::const_bytes b) {
+  const std::size_t n = std::min(b.size(), kMost);
+  return f.breaks ? rt::pipeWrite(f.fd, b.data(), n) : sys(SYS_write, f.fd, b.data(), n);
 }
 
 long write_at(file_fd& f, io::const_bytes b, long offset) {
@@ -86,7 +87,7 @@ long write_at(file_fd& f, io::const_bytes b, long offset) {
                  {rt::os::UringOp::write, f.fd, const_cast<std::byte*>(b.data()), static_cast<rt::uint32>(n),
                   static_cast<rt::uint64>(offset), nullptr},
                  [&]() -> long {
-                   if (offset == kHere) return write_quietly(f.fd, b);
+                   if (offset == kHere) return plain_write(f, b);
                    return sys(SYS_pwrite64, f.fd, b.data(), n, offset);
                  });
 }
@@ -147,7 +148,7 @@ semaphore* turn_begins() {
 result<file_fd*> file_fd::make(int sysfd, std::string_view name) {
   struct stat st {};
   if (const long r = sys(SYS_fstat, sysfd, &st); r < 0) return sys_error(r);
-  auto* f = new file_fd(sysfd, name);
+  auto* f = new file_fd(sysfd, name, S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode));
   if (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)) return f;
   const rt::Entry e;
   const int err = rt::pollOpen(sysfd, &f->pd);
@@ -185,7 +186,7 @@ result<std::size_t> file::write(io::const_bytes b) {
   do {
     const io::const_bytes rest = b.subspan(total);
     auto n = one(
-        f, rt::PollMode::write, "write", [&] { return write_quietly(f.fd, rest); },
+        f, rt::PollMode::write, "write", [&] { return plain_write(f, rest); },
         [&] { return write_at(f, rest, kHere); });
     if (!n) return came_to(n.error(), total);
     total += *n;

@@ -14,13 +14,14 @@ error path_error(const char* op, std::string_view name, const error& cause);  //
 namespace detail {
 
 struct file_fd final : gort::detail::poll_fd {
-  file_fd(int sysfd, std::string_view n) : poll_fd(sysfd), name(n) {}
+  file_fd(int sysfd, std::string_view n, bool can_break) : poll_fd(sysfd), name(n), breaks(can_break) {}
   ~file_fd() override = default;
 
   // make takes over sysfd, also when it fails.
   static result<file_fd*> make(int sysfd, std::string_view name);
 
   const std::string name;
+  const bool breaks;  // a pipe or a socket: its reader may go away
   bool quick = true;  // by rmu or not at all: preadv2 knows RWF_NOWAIT here
 };
 

@@ -79,6 +79,7 @@ void setOne(Span key, Span value) {
       {"schedtrace", &debug.schedtrace}, {"scheddetail", &debug.scheddetail},
       {"panicnil", &debug.panicnil},     {"asyncpreemptoff", &debug.asyncpreemptoff},
       {"pidfd", &debug.pidfd},           {"iouring", &debug.iouring},
+      {"rwnosignal", &debug.rwnosignal},
   };
   uint64 n = 0;
   if (key.is("stackguard")) {

@@ -11,9 +11,10 @@ struct DebugVars {
   int32 scheddetail = 0;
   int32 panicnil = 0;
   int32 asyncpreemptoff = 0;
-  int64 stallNs = 0;  // report goroutines that keep a P for longer; 0: off
-  int32 iouring = 1;  // 0: never; 2: for every operation on a regular file
-  int32 pidfd = 1;    // 0: children are waited for without one
+  int64 stallNs = 0;     // report goroutines that keep a P for longer; 0: off
+  int32 iouring = 1;     // 0: never; 2: for every operation on a regular file
+  int32 pidfd = 1;       // 0: children are waited for without one
+  int32 rwnosignal = 1;  // 0: writes to pipes without RWF_NOSIGNAL; set by who finds that the kernel has none
   bool sim = false, chaos = false;
   uint64 simSeed = 0, chaosSeed = 0;
 };

@@ -18,6 +18,7 @@
 // Rejected:   signalfd: every thread, foreign ones too, would have to block the signal; and children inherit the mask.
 #include "sched/sigqueue.hpp"
 
+#include <errno.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
 
@@ -27,6 +28,7 @@
 #include "os/signal_raw.hpp"
 #include "sched/netpoll.hpp"
 #include "sched/proc.hpp"
+#include "sched/runtime1.hpp"
 #include "sched/signal_unix.hpp"
 
 namespace gort::rt {
@@ -49,11 +51,10 @@ struct {
 
 struct {
   bool installed = false;
-  Atomic<bool> handled{false};
   struct sigaction before {};
 } constinit pipeRule;
 
-// dieFromSignal ends the process by signal n, as if it had never been handled.   Runs on: its handler.
+// dieFromSignal ends the process by signal n, as if it had never been handled.   Runs on: any stack.
 void dieFromSignal(int n) {
   os::setDefault(n);
   os::tgkillSelf(n);
@@ -180,28 +181,76 @@ void initsigpipe(bool want) {
   if (!want) {
     os::restoreAction(SIGPIPE, &pipeRule.before);
     pipeRule.installed = false;
-    pipeRule.handled.store(false);
     return;
   }
   os::currentAction(SIGPIPE, &pipeRule.before);
   if ((pipeRule.before.sa_flags & SA_SIGINFO) == 0 && pipeRule.before.sa_handler == SIG_DFL) {
     os::setHandlerAlone(SIGPIPE, sigpipeHandler);
     pipeRule.installed = true;
-    pipeRule.handled.store(true);
   }
 }
 
-// Where the signal would kill, the thread blocks it, writes, and takes what came of it, but not one that was there before.
-long quietly(long (*f)(void*), void* arg) {
-  if (pipeRule.handled.load(Order::relaxed)) return f(arg);
+namespace {
+
+enum class PipeFate : uint8 { ours, ignored, kills, others };
+
+// pipeFate asks what SIGPIPE does now: the program may have changed it after us.
+PipeFate pipeFate() {
+  struct sigaction now {};
+  os::currentAction(SIGPIPE, &now);
+  if ((now.sa_flags & SA_SIGINFO) != 0) {
+    const bool ours = now.sa_sigaction == sigpipeHandler || now.sa_sigaction == notifyHandler;
+    return ours ? PipeFate::ours : PipeFate::others;
+  }
+  if (now.sa_handler == SIG_IGN) return PipeFate::ignored;
+  return now.sa_handler == SIG_DFL ? PipeFate::kills : PipeFate::others;
+}
+
+// brokenPipe is Go's rule for a write of the library's own that came back with EPIPE and no signal.
+void brokenPipe(int fd) {
+  if (sigsend(SIGPIPE) || !pipeRule.installed || (fd != 1 && fd != 2)) return;
+  if (const PipeFate fate = pipeFate(); fate == PipeFate::ours || fate == PipeFate::kills)
+    dieFromSignal(SIGPIPE);
+}
+
+// blocked runs f with SIGPIPE blocked and takes what came of it, but not one that was there before.
+long blocked(long (*f)(void*), void* arg) {
   uint64 old = 0;
   const uint64 bit = signalBit(SIGPIPE);
   os::changeSignalMask(SIG_BLOCK, &bit, &old);
-  const bool blocked = (old & bit) != 0;
-  const bool pending = blocked && (os::pendingSignals() & bit) != 0;
+  const bool was = (old & bit) != 0;
+  const bool pending = was && (os::pendingSignals() & bit) != 0;
   const long r = f(arg);
   if (r == kEpipe && !pending) os::takeSignal(bit);
-  if (!blocked) os::changeSignalMask(SIG_SETMASK, &old, nullptr);
+  if (!was) os::changeSignalMask(SIG_SETMASK, &old, nullptr);
+  return r;
+}
+
+}  // namespace
+
+long quietly(long (*f)(void*), void* arg) {
+  const PipeFate fate = pipeFate();
+  return fate == PipeFate::ours || fate == PipeFate::ignored ? f(arg) : blocked(f, arg);
+}
+
+long pipeWrite(int fd, const void* p, std::size_t n) {
+  constexpr long kHere = -1;
+  constexpr int kNoSignal = 0x100;  // RWF_NOSIGNAL
+  struct {
+    const void* p;
+    std::size_t n;
+  } const v{p, n};
+  long r = -EOPNOTSUPP;
+  if (loadRelaxed(&debug.rwnosignal) != 0) {
+    r = os::sys(SYS_pwritev2, fd, &v, 1, kHere, kHere, kNoSignal);
+    if (r == -EOPNOTSUPP || r == -ENOSYS) storeRelaxed(&debug.rwnosignal, 0);
+  }
+  if (r == -EOPNOTSUPP || r == -ENOSYS) {
+    if (pipeFate() == PipeFate::ours) return os::write(fd, p, n);  // its handler knows the rule
+    auto plain = [&] { return os::write(fd, p, n); };
+    r = blocked([](void* f) -> long { return (*static_cast<decltype(plain)*>(f))(); }, &plain);
+  }
+  if (r == kEpipe) brokenPipe(fd);
   return r;
 }
 

@@ -32,8 +32,12 @@ uint64 signalTake();
 // initsigpipe installs (want) Go's rule for SIGPIPE, or takes it away: a broken pipe on descriptor 1 or 2 kills, on others
 // write fails with EPIPE. What the process had chosen before us stays in force.
 void initsigpipe(bool want);
-// quietly runs f, a system call that writes: EPIPE, and never a SIGPIPE, whoever owns the disposition. The caller must not
-// change threads in f.   Runs on: any thread.
+// pipeWrite is write(2) to what may have lost its reader: -EPIPE and no SIGPIPE, whoever owns the disposition and whatever
+// he has made of it since run() began; then Go's rule: who asked for SIGPIPE gets it, and under run() descriptors 1 and 2
+// end the process, unless the program ignores SIGPIPE or handles it itself.   Runs on: any thread.
+long pipeWrite(int fd, const void* p, std::size_t n);
+// quietly runs f, another system call that writes: EPIPE, and never a SIGPIPE that kills or that a handler of the program's
+// sees. The caller must not change threads in f.   Runs on: any thread.
 long quietly(long (*f)(void*), void* arg);
 template <class F>
 long quietly(F f) {
