@@ -18,7 +18,7 @@ import sys
 import cxx
 
 LIST = "tests/left_out_tsan.txt"
-FEATURE = re.compile(r"thread_sanitizer|__SANITIZE_THREAD__")
+FEATURE = re.compile(r"thread_sanitizer|__SANITIZE_THREAD__|\bGORT_TSAN\b|\bGORT_SANITIZED\b")
 DIRECTIVE = re.compile(r"^[ \t]*#[ \t]*(\w+)[ \t]*(.*)$")
 TEST = re.compile(r"^(?:GO_TEST|TEST|TEST_F|TEST_P|TYPED_TEST)\((\w+), (\w+)\)")
 

@@ -17,6 +17,7 @@
 
 #include "api/panic_api.hpp"
 #include "base/atomic.hpp"
+#include "base/sanitizer.hpp"
 #include "sched/proc.hpp"
 #include "unwind/cursor.hpp"
 #include "unwind/module.hpp"
@@ -26,17 +27,7 @@ inline namespace GORT_ABI {
 
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kPossible = false;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-constexpr bool kPossible = false;
-#else
-constexpr bool kPossible = true;
-#endif
-#else
-constexpr bool kPossible = true;
-#endif
+constexpr bool kPossible = !GORT_SANITIZED;
 
 constexpr unsigned kCacheBits = 9, kMaxFrames = 64;
 constexpr unsigned kAddressBits = 48;  // user addresses of x86-64

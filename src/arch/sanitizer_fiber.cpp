@@ -33,7 +33,7 @@ void __tsan_switch_to_fiber(void* fiber, unsigned flags);
 
 namespace gort::rt {
 
-#if GORT_ASAN || GORT_TSAN
+#if GORT_SANITIZED
 
 extern "C" {
 

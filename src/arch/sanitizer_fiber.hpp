@@ -2,27 +2,7 @@
 // What the sanitizers must be told at a switch of stacks: one fiber of theirs per goroutine and per g0. Without a
 // sanitizer everything here is empty. Called by the one wrapper around the switch (sched/proc.cpp, asm_amd64.S).
 #pragma once
-
-#if defined(__SANITIZE_ADDRESS__)
-#define GORT_ASAN 1
-#endif
-#if defined(__SANITIZE_THREAD__)
-#define GORT_TSAN 1
-#endif
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define GORT_ASAN 1
-#endif
-#if __has_feature(thread_sanitizer)
-#define GORT_TSAN 1
-#endif
-#endif
-#ifndef GORT_ASAN
-#define GORT_ASAN 0
-#endif
-#ifndef GORT_TSAN
-#define GORT_TSAN 0
-#endif
+#include "base/sanitizer.hpp"
 
 namespace gort::rt {
 
@@ -31,7 +11,7 @@ struct G;
 constexpr int kSanitizerThreads = GORT_TSAN;  // TSan has a thread of its own
 
 // No-ops without a sanitizer. A G keeps its TSan fiber over lives, as it keeps its stack.
-#if GORT_ASAN || GORT_TSAN
+#if GORT_SANITIZED
 void fiberCreate(G* gp);    // before its first run; its stack is set
 void fiberOfThread(G* gp);  // gp is what the calling thread runs now (g0, foreign goroutines)
 void fiberDestroy(G* gp);   // after its end, on another stack: its frames' poison goes

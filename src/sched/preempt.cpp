@@ -44,21 +44,11 @@
 #include "sched/signal_unix.hpp"
 
 namespace gort::rt {
+#include "base/sanitizer.hpp"
 
 namespace {
 
-#if defined(__SANITIZE_THREAD__)
-constexpr bool kPossible = false;  // TSan delivers signals when it likes
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-constexpr bool kPossible = false;
-#else
-constexpr bool kPossible = true;
-#endif
-#else
-constexpr bool kPossible = true;
-#endif
-
+constexpr bool kPossible = GORT_TSAN == 0;  // TSan delivers signals when it likes
 constexpr int64 kRescueNs = 10 * 1000 * 1000;
 constexpr uint32 kLate = 2;  // a rescue at the end of a stop: in units of kRescueNs
 

@@ -13,6 +13,7 @@
 #include "os/os_linux.hpp"
 #include "os/signal_raw.hpp"
 #include "sched/panic_print.hpp"
+#include "base/sanitizer.hpp"
 #include "sched/proc_internal.hpp"
 #include "sched/sigqueue.hpp"
 #include "unwind/traceback.hpp"
@@ -28,18 +29,6 @@ namespace {
 constexpr std::size_t kHandlerBytes = std::size_t{96}
                                       << 10;  // what reports need, on top of the kernel's own frame
 constexpr std::size_t kMinSigFrame = 2048;    // kernels that do not tell
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitized = true;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-constexpr bool kSanitized = true;
-#else
-constexpr bool kSanitized = false;
-#endif
-#else
-constexpr bool kSanitized = false;
-#endif
 
 struct SigTabEntry {
   int sig;
@@ -143,7 +132,7 @@ void sighandler(int sig, siginfo_t* info, void* uctx) {
   const auto old = fwdSig[i];
   const bool hadHandler =
       (old.sa_flags & SA_SIGINFO) != 0 || (old.sa_handler != SIG_DFL && old.sa_handler != SIG_IGN);
-  if (!(kSanitized && hadHandler)) faultReport(e, info, r, gp);
+  if (!(GORT_SANITIZED && hadHandler)) faultReport(e, info, r, gp);
   // Back to what was there before; the instruction faults again when the handler returns. A signal that was
   // sent (kill, abort) is sent again.
   if (hadHandler) {

@@ -9,19 +9,11 @@
 #include <cerrno>
 #include <thread>
 
+#include "base/sanitizer.hpp"
 #include "lang/chan_util.hpp"
 
 // ThreadSanitizer keeps a signal until the thread calls the C library, which ours do not: nothing would arrive.
-#if !defined(__SANITIZE_THREAD__)
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define GORT_NO_SIGNAL_TEST
-#endif
-#endif
-#else
-#define GORT_NO_SIGNAL_TEST
-#endif
-#if !defined(GORT_NO_SIGNAL_TEST)
+#if !GORT_TSAN
 
 namespace {
 

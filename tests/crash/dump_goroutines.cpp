@@ -8,15 +8,10 @@
 // STDOUT: ^waiter\(
 // STDOUT: ^created by
 // STDOUT-NOT: gort::rt::
-#include <gort/gort.hpp>
-
 #include <gort/runtime.hpp>
+
+#include "waiter.hpp"
 using namespace std::chrono_literals;
-[[gnu::noinline]] void waiter() {
-  auto c = gort::make_chan<int>();
-  (void)c.recv();
-  asm volatile("");
-}
 [[gnu::noinline]] int asker() { return gort::debug::dump_goroutines(1) ? 1 : 0; }
 int main() {
   return gort::run([] {

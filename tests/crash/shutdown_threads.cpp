@@ -10,16 +10,13 @@
 #include <gort/gort.hpp>
 #include <thread>
 
+#include "base/sanitizer.hpp"
+
 using namespace std::chrono_literals;
 
 namespace {
 
-#if defined(__has_feature)
-#define HAS_FEATURE(f) __has_feature(f)
-#else
-#define HAS_FEATURE(f) 0
-#endif
-constexpr int kOthers = HAS_FEATURE(thread_sanitizer);  // it has a thread of its own
+constexpr int kOthers = GORT_TSAN;  // it has a thread of its own
 
 int threads() {
   int n = -kOthers;

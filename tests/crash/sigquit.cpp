@@ -5,21 +5,13 @@
 // STDERR: ^goroutine \d+
 // STDERR: \[chan receive
 // STDERR: ^waiter\(
-#include <gort/gort.hpp>
-
 #include <csignal>
 #include <unistd.h>
-using namespace std::chrono_literals;
-[[gnu::noinline]] void waiter() {
-  auto c = gort::make_chan<int>();
-  (void)c.recv();
-  asm volatile("");
-}
+
+#include "waiter.hpp"
 int main() {
-  return gort::run([] {
-    gort::go(waiter);
-    gort::sleep(10ms);
+  return fail_beside_a_waiter([] {
     ::kill(::getpid(), SIGQUIT);
-    gort::sleep(5s);
+    gort::sleep(std::chrono::seconds(5));
   });
 }

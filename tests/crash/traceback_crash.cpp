@@ -3,19 +3,7 @@
 // SIGNAL: 6
 // STDERR: ^panic: boom$
 // STDERR: ^goroutine \d+ gp=0x[0-9a-f]+ m=nil \[chan receive\]:
-#include <gort/gort.hpp>
-
-#include <cstdio>
-using namespace std::chrono_literals;
-[[gnu::noinline]] void waiter() {
-  auto c = gort::make_chan<int>();
-  (void)c.recv();
-  asm volatile("");
-}
+#include "waiter.hpp"
 int main() {
-  return gort::run([] {
-    gort::go(waiter);
-    gort::sleep(5ms);
-    gort::panic("boom");
-  });
+  return fail_beside_a_waiter([] { gort::panic("boom"); });
 }

@@ -7,21 +7,13 @@
 // STDERR: ^goroutine \d+ \[running\]:
 // STDERR: ^goroutine \d+ \[chan receive\]:
 // STDERR: ^waiter\(
-#include <gort/gort.hpp>
-
 #include <sys/resource.h>
-using namespace std::chrono_literals;
-[[gnu::noinline]] void waiter() {
-  auto c = gort::make_chan<int>();
-  (void)c.recv();
-  asm volatile("");
-}
+
+#include "waiter.hpp"
 int main() {
   const rlimit none{0, 0};
   setrlimit(RLIMIT_CORE, &none);
-  return gort::run([] {
-    gort::go(waiter);
-    gort::sleep(10ms);
+  return fail_beside_a_waiter([] {
     volatile int* p = nullptr;
     asm volatile("" : "+r"(p));
     *p = 1;

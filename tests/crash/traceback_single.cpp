@@ -4,19 +4,7 @@
 // STDERR: ^panic: boom$
 // STDERR: ^goroutine 1 \[running\]:
 // STDERR-NOT: chan receive
-#include <gort/gort.hpp>
-
-#include <cstdio>
-using namespace std::chrono_literals;
-[[gnu::noinline]] void waiter() {
-  auto c = gort::make_chan<int>();
-  (void)c.recv();
-  asm volatile("");
-}
+#include "waiter.hpp"
 int main() {
-  return gort::run([] {
-    gort::go(waiter);
-    gort::sleep(5ms);
-    gort::panic("boom");
-  });
+  return fail_beside_a_waiter([] { gort::panic("boom"); });
 }

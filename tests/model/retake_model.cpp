@@ -99,6 +99,17 @@ struct World {
     return false;
   }
 
+  // A P without work goes to a stop, or idle.   Requires: lock.
+  void rest() {
+    if (gcwaiting.load(Order::relaxed) != 0) {
+      status.store(Pgcstop);
+      stopCountDown();
+    } else {
+      status.store(Pidle);
+      idle = true;
+    }
+  }
+
   // The M that a taken P was handed to runs what there is, then lets the P rest.
   void otherM() {
     acquirep();
@@ -116,13 +127,7 @@ struct World {
       g.ready();  // the goroutine goes on with this P
       return;
     }
-    if (gcwaiting.load(Order::relaxed) != 0) {
-      status.store(Pgcstop);
-      stopCountDown();
-    } else {
-      status.store(Pidle);
-      idle = true;
-    }
+    rest();
     lock.unlock();
   }
 
@@ -177,13 +182,7 @@ struct World {
       if (!safepoint()) return;
     }
     lock.lock();  // its end: the P goes idle
-    if (gcwaiting.load(Order::relaxed) != 0) {
-      status.store(Pgcstop);
-      stopCountDown();
-    } else {
-      status.store(Pidle);
-      idle = true;
-    }
+    rest();
     lock.unlock();
   }
 };

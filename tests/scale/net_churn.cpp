@@ -7,23 +7,16 @@
 #include <array>
 #include <cstdio>
 #include <cstring>
-#include <dirent.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "descriptors.hpp"
 
 using namespace std::chrono_literals;
 namespace net = gort::net;
 namespace io = gort::io;
 
 namespace {
-
-int descriptors() {
-  DIR* d = opendir("/proc/self/fd");
-  int n = -1;  // the directory's own
-  while (const dirent* e = readdir(d)) n += e->d_name[0] != '.';
-  closedir(d);
-  return n;
-}
 
 long resident() {
   long size = 0, pages = 0;

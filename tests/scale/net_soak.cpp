@@ -14,9 +14,10 @@
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
-#include <dirent.h>
 #include <string>
 #include <vector>
+
+#include "descriptors.hpp"
 
 using namespace std::chrono_literals;
 namespace net = gort::net;
@@ -35,14 +36,6 @@ struct counts {
     alive[static_cast<std::size_t>(who)] = gort::clock::now().time_since_epoch().count();
   }
 };
-
-int descriptors() {
-  DIR* d = opendir("/proc/self/fd");
-  int n = -1;  // the directory's own
-  while (const dirent* e = readdir(d)) n += e->d_name[0] != '.';
-  closedir(d);
-  return n;
-}
 
 void serve(net::listener& l) {
   for (;;) {

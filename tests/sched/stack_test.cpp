@@ -9,16 +9,9 @@
 #include <memory>
 #include <string>
 
+#include "base/sanitizer.hpp"
 #include "lang/chan_util.hpp"
 #include "sched/proc.hpp"
-
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-#define GORT_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
-#define GORT_SANITIZED 1
-#endif
-#endif
 
 namespace {
 
@@ -111,7 +104,7 @@ GO_TEST(Stack, FramesStartAligned) {
       0U);
 }
 
-#ifndef GORT_SANITIZED
+#if !GORT_SANITIZED
 // More goroutines than TSan has fibers for: this one is left out of sanitizer builds by name.
 GO_TEST(StackScale, AHundredThousandParkedGoroutines) {
   constexpr int kGoroutines = 100000;

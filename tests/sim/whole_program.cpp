@@ -11,6 +11,8 @@
 #include <set>
 #include <string>
 
+#include "base/sanitizer.hpp"
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -35,17 +37,7 @@ void program() {
 }
 
 // Twenty seeds; six where each process first sets up shadow memory.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr int seeds = 6;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-constexpr int seeds = 6;
-#else
-constexpr int seeds = 20;
-#endif
-#else
-constexpr int seeds = 20;
-#endif
+constexpr int seeds = GORT_SANITIZED ? 6 : 20;
 
 std::string child(const char* self, int seed) {
   const std::string command = "GODEBUG=sim=" + std::to_string(seed) + " " + self + " child";

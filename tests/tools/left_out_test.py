@@ -29,8 +29,9 @@ class LeftOut(TreeTest):
         self.put("tests/x/a_test.cpp", "#if __has_feature(thread_sanitizer)\n#define SAN 1\n#endif\n"
                  "TEST(X, Runs) {\n}\n#ifndef SAN\nGO_TEST(X, Hidden) {\n}\n#endif\n"
                  'TEST(X, Skips) {\n#if SAN\n  GTEST_SKIP() << "no";\n#endif\n}\n'
+                 "#if !GORT_TSAN\nTEST(X, ByOurName) {\n}\n#endif\n"
                  "#if defined(OTHER)\nTEST(X, Elsewhere) {\n}\n#endif\n")
-        self.assertEqual(left_out.left_out(self.root), {"X.Hidden", "X.Skips"})
+        self.assertEqual(left_out.left_out(self.root), {"X.Hidden", "X.Skips", "X.ByOurName"})
 
     def test_a_build_file_that_ends_early(self):
         self.put("tests/y/CMakeLists.txt", "if(GORT_SANITIZE OR GORT_DEBUG)\n  return()\nendif()\nadd_test(NAME y)\n")

@@ -20,18 +20,8 @@
 #include <string>
 #include <vector>
 
+#include "base/sanitizer.hpp"
 #include "unwind/symtab.hpp"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
 
 namespace {
 
@@ -268,7 +258,7 @@ TEST(Traceback, ThroughSignalFrameOfUnknownRestorer) {
   EXPECT_TRUE(contains(inHandler, "main"));
 }
 
-#if !SANITIZED
+#if !GORT_SANITIZED
 // Single steps through code of all kinds; at each instruction our trace of the interrupted frame must be the
 // platform's.
 struct Stepper {
@@ -450,7 +440,7 @@ void onSegv(int, siginfo_t*, void* uc) {
 }
 
 TEST(Traceback, CallThroughNullPointerShowsTheCaller) {
-#if SANITIZED
+#if GORT_SANITIZED
   GTEST_SKIP() << "the sanitizer owns SIGSEGV";
 #endif
   installHandler(SIGSEGV, onSegv, 0);

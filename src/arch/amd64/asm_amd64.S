@@ -20,13 +20,7 @@
 #define FIELD(name, type, member, offset) .set name, offset
 #include "arch/asm_fields.tbl"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define GORT_FIBERS 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define GORT_FIBERS 1
-#endif
-#endif
+#include "base/sanitizer.hpp"
 
 	.text
 
@@ -59,7 +53,7 @@ gort_mcall:
 	movq	%rsp, G_sched_sp(%rdx)
 	movq	%rax, G_sched_pc(%rdx)
 	movq	M_g0(%rbx), %rsi
-#ifdef GORT_FIBERS
+#if GORT_SANITIZED
 	movq	%rdi, %r12
 	movq	%rdx, %r13
 	movq	%rsi, %r14
@@ -79,7 +73,7 @@ gort_mcall:
 	xorl	%ebp, %ebp
 	movq	%rdi, %r15
 	movq	%rdx, %r14
-#ifdef GORT_FIBERS
+#if GORT_SANITIZED
 	movq	%rsi, %rdi
 	call	gort_fiber_arrive
 #endif
@@ -97,7 +91,7 @@ gort_gogo:
 	.cfi_startproc
 	.cfi_def_cfa %rsp, 8
 	.cfi_undefined %rip
-#ifdef GORT_FIBERS
+#if GORT_SANITIZED
 	movq	%rax, %r12
 	movq	%rax, %rdi
 	call	gort_fiber_goto
@@ -111,7 +105,7 @@ gort_gogo:
 	.cfi_offset %rbp, -144
 	ldmxcsr	(%rsp)
 	fldcw	4(%rsp)
-#ifdef GORT_FIBERS
+#if GORT_SANITIZED
 	movq	%rsp, %r12
 	movq	%rax, %rdi
 	andq	$-16, %rsp
