@@ -47,6 +47,16 @@ void rankPop(M* mp, const Mutex& l) {
 }
 
 }  // namespace
+
+bool lockHeld(const Mutex& l) {
+  const G* gp = getg();
+  if (gp == nullptr || gp->m->dying != 0) return true;  // not recorded
+  const M* mp = gp->m;
+  for (uint8 i = 0; i < mp->heldCount; ++i) {
+    if (mp->held[i] == &l) return true;
+  }
+  return mp->locks > static_cast<int32>(mp->heldCount) && mp->heldCount == kMaxHeld;
+}
 #endif
 
 void lock(Mutex& l) {

@@ -5,17 +5,26 @@
 // Native code may hold libc's locks and addresses of its thread's variables, so what is stopped at an arbitrary
 // instruction must not move to another thread. sysmon (or a stop of the world) sends SIGURG; its handler, on the
 // thread itself, does one of three things:
-//   refuse   the goroutine is inside the runtime (G::inside, M::locks, on g0, a switch half done), or nobody waits. What
-//            preemptone left in stackguard0 makes the next Entry a safe point.
+//   refuse   the goroutine is inside the runtime (G::inside, M::locks, on g0, a switch half done). What preemptone left in
+//            stackguard0 makes the next Entry a safe point.
 //   freeze   the usual case, a *hog*: the goroutine becomes Grunnable and goes to sched.hogs; its P goes to somebody
 //            else; the thread waits inside the handler, like that of a goroutine locked to it, until the scheduler
 //            hands it a P.
 //   go on    without a P ("blocked is not busy", rule R4): the thread was found asleep in a system call that the
 //            user's code made, on a lock, say. Its goroutine becomes Gsyscall with lostP; the next Entry gets it a P.
+//            So does a goroutine that its run() has left behind (Note [Epochs] in proc.cpp), asleep or not.
 //
-// Ownership. A waiting hog belongs to sched.hogs; M::hog, hogRegs and lockedIdle of its M are written under
-//   sched.lock. Who dequeues it hands its M a P (startlockedm) or lets it go on without one (hogAbandon, releaseHog):
-//   one of the two, because only a dequeuer does either.
+// Who gets a signal. preemptone (proc_world.cpp) marks the goroutine first and sends second: the mark alone stops who calls
+//   the runtime, the signal whoever does not. sysmon's retake sends while work waits, a stop of the world when its mark was
+//   not enough; lookForStalls sends for a report only.
+// Where the handler stands. On the signal stack of its M, with SIGURG blocked. When it has not refused, the thread holds no
+//   lock of ours and is not inside the runtime, so the handler may do what the scheduler does: it sets g to the M's g0 and
+//   takes sched.lock. "As g0" below means that: g is g0, the stack is the signal stack, and nothing preempts it. It must not
+//   switch stacks (mcall), as the goroutine's registers are in the signal frame below it.
+//
+// Ownership. A waiting hog belongs to sched.hogs; M::hog, hogRegs and lockedIdle of its M are written under sched.lock (the
+//   thread takes hog and hogRegs back alone, when it has been woken). Who dequeues a hog hands its M a P (startlockedm,
+//   handOn) or lets it go on without one (hogAbandon, releaseHog): one of the two, because only a dequeuer does either.
 // Invariant. G::inside is set by the goroutine before it looks for its P and cleared when it leaves the runtime, and
 //   read by a handler on the same thread: no ordering but the compiler's is needed. So a P is never taken from who is
 //   inside. The places that look for a P without Entry (yield, the end of a goroutine) find out on g0 and get one there.
@@ -35,6 +44,7 @@
 #include <sys/syscall.h>
 #include <ucontext.h>
 
+#include "base/sanitizer.hpp"
 #include "mem/stackalloc.hpp"
 #include "os/os_linux.hpp"
 #include "os/signal_raw.hpp"
@@ -44,7 +54,6 @@
 #include "sched/signal_unix.hpp"
 
 namespace gort::rt {
-#include "base/sanitizer.hpp"
 
 namespace {
 
@@ -56,6 +65,10 @@ constinit bool bySignal = false;
 constinit struct sigaction previous {};  // SIGURG's disposition before ours
 constinit Atomic<int64> lastRescue{0};
 
+// ---- Interrupted system calls. Run on: the signal stack, in preemptHandler; no lock held; they touch nothing but the
+// interrupted thread's registers and memory that its call names.
+
+// codeWord reads the instruction at pc.   Requires: pc and the byte behind it are code that the thread has run or runs next.
 uint16 codeWord(uintptr pc) {
   uint16 w = 0;
   __builtin_memcpy(&w, reinterpret_cast<const void*>(pc), sizeof w);
@@ -71,7 +84,8 @@ bool atCall(const M* mp, const greg_t* r) {
   return pc == after || (pc == after - 2 && codeWord(pc) == kSyscallInsn);
 }
 
-// A wait that was interrupted is made again for what is left of its time. slept: so long, at least.
+// sleepOn makes an interrupted nanosleep again for what is left of its time. slept: so long it slept, at least. It
+// waits here, in the handler, and returns what the call does.   Requires: r holds nr's arguments.
 greg_t sleepOn(int nr, greg_t* r, int64 slept) {
   const bool named = nr == SYS_clock_nanosleep;
   struct Span {
@@ -83,6 +97,7 @@ greg_t sleepOn(int nr, greg_t* r, int64 slept) {
   return named ? os::sys(nr, r[REG_RDI], r[REG_RSI], &left, r[REG_R10]) : os::sys(nr, &left, r[REG_RSI]);
 }
 
+// shorten takes what was slept off a time-out in milliseconds; negative ones are for ever.
 void shorten(greg_t& ms, int64 slept) {
   const int32 have = static_cast<int32>(ms);
   if (have <= 0) return;
@@ -91,7 +106,7 @@ void shorten(greg_t& ms, int64 slept) {
 }
 
 // callBefore reads the number of the call that returned to pc from the code, where that is `mov $nr, %eax; syscall`.
-// -1: not. It is for a thread that fell asleep after preemptM had looked.
+// -1: not. It is for a thread that fell asleep after preemptM had looked.   Requires: the thread returns to pc.
 int callBefore(uintptr pc) {
   constexpr uintptr kPage = 4096, kLen = 8;
   constexpr uint8 kMovEax = 0xb8, kRexB = 0x41;
@@ -103,7 +118,8 @@ int callBefore(uintptr pc) {
   return code[-7] == kMovEax && (code[-8] & ~8u) != kRexB && nr < kMaxCall ? static_cast<int>(nr) : -1;
 }
 
-// resumeCall hides our signal from a system call that it has interrupted for good.
+// resumeCall hides our signal from a system call that it has interrupted for good: when the handler returns, the
+// thread makes the call again.   Requires: last thing in the handler; the thread may have waited in freeze meanwhile.
 void resumeCall(const M* mp, greg_t* r) {
   constexpr int kTimerAbstime = 1;
   if (r[REG_RAX] != -EINTR) return;
@@ -122,7 +138,10 @@ void resumeCall(const M* mp, greg_t* r) {
   r[REG_RIP] -= 2;
 }
 
-// wantAsyncPreempt: gp is the user's code, on its own stack, and was asked.
+// ---- Giving up the P.
+
+// wantAsyncPreempt: gp is the user's code, on its own stack, and was asked.   Runs on: the signal stack, before anything is
+// touched; what it reads belongs to this thread.
 bool wantAsyncPreempt(const G* gp, const M* mp, uintptr sp) {
   return gp != mp->g0 && gp->inside == 0 && !gp->foreign && mp->locks == 0 && mp->mallocing == 0 &&
          mp->dying == 0 && mp->preemptoff == nullptr && mp->p != nullptr && mp->curg == gp &&
@@ -130,8 +149,10 @@ bool wantAsyncPreempt(const G* gp, const M* mp, uintptr sp) {
          !loadRelaxed(&simMode);
 }
 
-// goOnWithoutP is the end of both ways to lose a P.   Runs on: the signal stack as g0; gp belongs to this thread.
+// goOnWithoutP is the end of both ways to lose a P.   Runs on: the signal stack, as g0; with sched.lock or without.
+// Requires: gp is of this thread, in no queue; mp has no P, or releases it next under the same hold of sched.lock.
 void goOnWithoutP(G* gp, M* mp, GStatus from) {
+  GORT_ON_G0();
   casgstatus(gp, from, GStatus::Gsyscall);
   mp->lostP = true;
   gp->syscallsp = gp->syscallpc = gp->syscallbp = 0;
@@ -141,7 +162,11 @@ void goOnWithoutP(G* gp, M* mp, GStatus from) {
   mp->oldp = nullptr;
 }
 
+// enqueueHog makes gp a hog that waits for a P.   Runs on: the signal stack, as g0.   Requires: sched.lock; at lives
+// until the thread has been woken.
 void enqueueHog(G* gp, M* mp, const Regs& at) {
+  GORT_ON_G0();
+  GORT_HOLDS(sched.lock);
   casgstatus(gp, GStatus::Grunning, GStatus::Grunnable);
   mp->curg = nullptr;
   gp->m = nullptr;
@@ -156,13 +181,18 @@ void enqueueHog(G* gp, M* mp, const Regs& at) {
   sched.npreempted.fetchAdd(1, Order::relaxed);
 }
 
-// canHandOn: a P that is given up now gets a thread at once (rule R2).   Requires: sched.lock.
+// canHandOn: a P that is given up now gets a thread at once (rule R2).   Requires: sched.lock, and that it is held
+// until the P has been given.
 bool canHandOn() {
+  GORT_HOLDS(sched.lock);
   return sched.gcwaiting.load(Order::relaxed) || sched.midle != nullptr || !sched.hogs.empty();
 }
 
-// handOn gives a P to who waits for one.   Requires: sched.lock, canHandOn().
+// handOn gives a P to who waits for one.   Runs on: the signal stack, as g0.   Requires: sched.lock, canHandOn() before the
+// hog was queued; pp is released.   Keeps the lock, but startm may have let it go for a moment.
 void handOn(P* pp) {
+  GORT_ON_G0();
+  GORT_HOLDS(sched.lock);
   if (sched.gcwaiting.load(Order::relaxed)) {
     pp->status.store(static_cast<uint32>(PStatus::Pgcstop));
     if (--sched.stopwait == 0) notewakeup(sched.stopnote);
@@ -179,8 +209,12 @@ void handOn(P* pp) {
   notewakeup(mp->park);
 }
 
-// freeze: see the head of this file. False: there is nobody to give the P to just now.
+// freeze: see the head of this file. False: there is nobody to give the P to just now. True: gp runs on, with a P or,
+// if it was let go, without.   Runs on: the signal stack, as g0, for as long as the hog waits.   Requires: no lock
+// held; mp has a P.
 bool freeze(G* gp, M* mp, const Regs& at) {
+  GORT_ON_G0();
+  GORT_DCHECK(mp->locks == 0 && mp->p != nullptr, "freeze: inside the runtime");
   const bool wasLocked = gp->lockedm != nullptr;
   lock(sched.lock);
   if (!canHandOn()) {
@@ -215,8 +249,10 @@ bool freeze(G* gp, M* mp, const Regs& at) {
   return true;
 }
 
-// loseP: see "go on" in the head of this file. False as freeze's.
+// loseP: see "go on" in the head of this file. False as freeze's.   Runs on, requires: as freeze, but it does not wait.
 bool loseP(G* gp, M* mp) {
+  GORT_ON_G0();
+  GORT_DCHECK(mp->locks == 0 && mp->p != nullptr, "loseP: inside the runtime");
   lock(sched.lock);
   if (!canHandOn()) {
     unlock(sched.lock);
@@ -232,6 +268,8 @@ bool loseP(G* gp, M* mp) {
   return true;
 }
 
+// reportStall prints gp's stack.   Runs on: the signal stack, g is still gp; gp may hold locks of the runtime or of libc: it
+// takes none but the printer's.
 void reportStall(const G* gp, const M* mp, const Regs& at) {
   if (gp == mp->g0) return;  // the scheduler's own work
   TraceLevel t = traceLevel();
@@ -245,6 +283,7 @@ void reportStall(const G* gp, const M* mp, const Regs& at) {
   w << '\n';
 }
 
+// forward hands the signal to the handler that was there before ours.   Runs on: the handler's stack.
 void forward(int sig, siginfo_t* info, void* uctx) {
   if ((previous.sa_flags & SA_SIGINFO) != 0) {
     previous.sa_sigaction(sig, info, uctx);
@@ -253,7 +292,8 @@ void forward(int sig, siginfo_t* info, void* uctx) {
   }
 }
 
-// preemptHandler is SIGURG's.   Runs on: the signal stack of an M's thread, or any stack of a foreign thread.
+// preemptHandler is SIGURG's.   Runs on: the signal stack of an M's thread, at any instruction of it, with any locks held;
+// or any stack of a foreign thread, which it leaves alone.
 void preemptHandler(int sig, siginfo_t* info, void* uctx) {
   G* gp = getg();
   M* mp = gp == nullptr ? nullptr : gp->m;
@@ -278,6 +318,7 @@ void preemptHandler(int sig, siginfo_t* info, void* uctx) {
 
 }  // namespace
 
+// Requires: one caller at a time (boot, and runMain before its goroutine starts).
 void preemptinit(bool wanted) {
   wanted = wanted && kPossible && debug.asyncpreemptoff == 0 && !simMode;
   if (wanted == bySignal) return;
@@ -291,6 +332,8 @@ void preemptinit(bool wanted) {
 
 bool preemptsBySignal() { return bySignal; }
 
+// It reads a file of /proc first, which takes microseconds: not for who holds sched.lock.   Runs on: any stack of an
+// M, sysmon's too; mp may be ending, or run something else by the time the signal comes: its handler looks again.
 void preemptM(M* mp, uint32 why) {
   if (!bySignal || mp->tid == 0) return;
   const uint32 had = mp->signalPending.fetchOr(why, Order::release);
@@ -326,6 +369,7 @@ GORT_UNINSTRUMENTED GORT_NOINLINE void lookForStalls(int64 now) {
 }
 
 G* hogget() {
+  GORT_HOLDS(sched.lock);
   G* gp = sched.hogs.pop();
   if (gp != nullptr) sched.nhogs.store(sched.nhogs.load(Order::relaxed) - 1, Order::relaxed);
   return gp;
@@ -333,8 +377,9 @@ G* hogget() {
 
 namespace {
 
-// letGo wakes the thread of a hog that was dequeued, without a P.   Requires: sched.lock.
+// letGo wakes the thread of a hog that was dequeued, without a P.   Requires: sched.lock; the caller has dequeued gp.
 void letGo(G* gp) {
+  GORT_HOLDS(sched.lock);
   M* mp = gp->lockedm;
   mp->lockedIdle = false;
   --sched.nmidlelocked;
@@ -343,6 +388,7 @@ void letGo(G* gp) {
 
 }  // namespace
 
+// Runs on: any stack with an M, sysmon's too; needs no P.   Requires: sched.lock not held.
 bool releaseHog() {
   lock(sched.lock);
   G* gp = hogget();
@@ -351,15 +397,17 @@ bool releaseHog() {
   return gp != nullptr;
 }
 
+// Runs on: g0.   Requires: sched.lock not held; the caller has dequeued gp.
 void hogAbandon(G* gp) {
+  GORT_ON_G0();
   lock(sched.lock);
   if (gp->lockedm != nullptr && gp->lockedm->hog == gp) letGo(gp);
   unlock(sched.lock);
 }
 
-// stuck: no P has passed the scheduler for a while after its thread was asked to.
 namespace {
 
+// stuck: no P has passed the scheduler for a while after its thread was asked to.   Runs on: sysmon, which owns sysmontick.
 bool stuck(int64 now) {
   bool any = false;
   for (int32 i = 0; i < gomaxprocs; ++i) {
@@ -379,6 +427,7 @@ bool stuck(int64 now) {
 
 }  // namespace
 
+// Runs on: sysmon, or (stopping) g0 of who stops the world.   Requires: sched.lock not held.
 void rescueHogs(int64 now, bool stopping) {
   if (sched.nhogs.load(Order::relaxed) == 0 || (!stopping && sched.npidle.load(Order::relaxed) > 0)) return;
   int64 last = lastRescue.load(Order::relaxed);

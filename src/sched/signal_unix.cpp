@@ -1,19 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-// Crash signals; policy in signal_unix.hpp.
-// Everything in the handler runs on the alternate stack (our Ms) or on the interrupted one (foreign threads),
-// with the signal blocked. It takes only the print lock, allocates nothing and trusts the pair (g, stack
+// Crash signals; policy in signal_unix.hpp. What the program asks for and SIGPIPE are in sigqueue.cpp, SIGURG in
+// preempt.cpp.
+//
+// "Runs on: the handler" below means: on the alternate stack (our Ms) or on the interrupted one (foreign threads,
+// unless they have an alternate stack of their own), at any instruction of the thread, with any locks held, with that
+// signal blocked. SIGURG is not: a preemption refuses, as g is still the goroutine and the stack pointer is not on its
+// stack. What runs there takes only the print lock, allocates nothing, never parks, and trusts the pair (g, stack
 // pointer) only when the pointer lies inside g's stack: between the two stores of a switch it does not
 // (arch/amd64/asm_amd64.S).
+// Several threads may fault at once: startpanic lets one report; the others wait or die without a word.
 #include "sched/signal_unix.hpp"
 
 #include <sys/auxv.h>
 
+#include "base/sanitizer.hpp"
 #include "mem/stackalloc.hpp"
 #include "os/mem_linux.hpp"
 #include "os/os_linux.hpp"
 #include "os/signal_raw.hpp"
 #include "sched/panic_print.hpp"
-#include "base/sanitizer.hpp"
 #include "sched/proc_internal.hpp"
 #include "sched/sigqueue.hpp"
 #include "unwind/traceback.hpp"
@@ -54,7 +59,7 @@ constinit uint64 bootMask = 0;  // of the thread that booted; by initsig
 
 // minitSignalMask lets signals in again: threads are made with all of them blocked. Under run() an M has the
 // mask of the thread that called it; in a library the host's signals stay away from our threads. A blocked
-// fault kills without a word.
+// fault kills without a word.   Runs on: the thread itself, g0; no lock held.
 void minitSignalMask() {
   if (installed != CrashSignals::none) os::changeSignalMask(SIG_SETMASK, &bootMask, nullptr);
   for (const SigTabEntry& e : kSigTable) {
@@ -63,8 +68,9 @@ void minitSignalMask() {
   os::unblockSignal(SIGURG);  // see preempt.cpp; ignored where nobody has a handler
 }
 
-// sigFetchG finds the goroutine that was interrupted; nullptr: none (a foreign thread, or half-way in a
-// switch).
+// sigFetchG finds the goroutine that was interrupted: g0 if half-way in a switch, nullptr on a thread that Gort does
+// not know.
+// Runs on: the handler.
 G* sigFetchG(const Regs& r) {
   G* gp = getg();
   if (gp == nullptr) return nullptr;
@@ -73,7 +79,9 @@ G* sigFetchG(const Regs& r) {
   return gp->m->g0;
 }
 
-void stackOverflow(const G* gp, const Regs& r) {
+// stackOverflow reports it and ends the process.   Runs on: the handler; gp's stack has no room, so nothing runs on it
+// again.
+[[noreturn]] void stackOverflow(const G* gp, const Regs& r) {
   if (gp->m != nullptr) gp->m->throwing = static_cast<int32>(Throwing::user);
   if (!startpanic()) os::exit(2);
   {
@@ -86,7 +94,7 @@ void stackOverflow(const G* gp, const Regs& r) {
   dopanic(r, gp);
 }
 
-// faultReport prints a fault and the stacks; the caller lets the signal take its course.
+// faultReport prints a fault and the stacks; the caller lets the signal take its course.   Runs on: the handler.
 void faultReport(const SigTabEntry& e, const siginfo_t* info, const Regs& r, G* gp) {
   if (!startpanic()) return;
   const bool hasAddr = e.sig == SIGSEGV || e.sig == SIGBUS;
@@ -103,6 +111,7 @@ void faultReport(const SigTabEntry& e, const siginfo_t* info, const Regs& r, G* 
   donepanic();
 }
 
+// quitReport prints all stacks and ends the process by exit status 2.   Runs on: the handler of whichever thread got it.
 void quitReport(const SigTabEntry& e, const siginfo_t* info, const Regs& r, G* gp) {
   if (gp != nullptr && gp->m != nullptr) gp->m->throwing = static_cast<int32>(Throwing::user);
   if (!startpanic()) os::exit(2);
@@ -116,6 +125,8 @@ void quitReport(const SigTabEntry& e, const siginfo_t* info, const Regs& r, G* g
   endpanic(traceLevel().crash);
 }
 
+// sighandler is the handler of all of kSigTable: what was sent and the program has asked for goes to sigsend; a guard
+// that was hit is a stack overflow; all else is reported and then has the fate it had before us.
 void sighandler(int sig, siginfo_t* info, void* uctx) {
   unsigned i = 0;
   while (i < kSignals - 1 && kSigTable[i].sig != sig) ++i;
@@ -145,6 +156,8 @@ void sighandler(int sig, siginfo_t* info, void* uctx) {
 
 }  // namespace
 
+// Requires: one caller at a time: boot, and runMain before its goroutine starts. Handlers may run meanwhile: one that
+// comes before sigaction has told what was there finds fwdSig empty, which reads as the default.
 void initsig(CrashSignals which) {
   if (installed == CrashSignals::none) os::changeSignalMask(SIG_BLOCK, nullptr, &bootMask);
   if (which == installed) return;
@@ -167,7 +180,9 @@ bool crashSignalTaken(int sig) {
   return false;
 }
 
+// Runs on: mp's thread, before its first goroutine; no lock held.
 void minitSignals(M* mp) {
+  GORT_DCHECK(getg() != nullptr && getg()->m == mp, "minitSignals: of another thread");
   minitSignalMask();
   if (mp->gsignal != nullptr) {
     os::setAltStack(mp->gsignal, mp->gsignalSize);  // m0 in a second run
@@ -183,6 +198,7 @@ void minitSignals(M* mp) {
   if (os::setAltStack(p, size) != 0) throw_("sigaltstack failed");
 }
 
+// Runs on: mp's thread, after its last goroutine, not on the signal stack; no lock held.
 void unminitSignals(M* mp) {
   if (mp->gsignal == nullptr) return;
   os::setAltStack(nullptr, 0);

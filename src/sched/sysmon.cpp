@@ -1,10 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // The monitor thread, deadlock detection, schedtrace.                                    (Go: proc.go: sysmon, checkdead)
 //
-// sysmon runs on its own M without a P. It sleeps 20 us, doubling up to 10 ms while it finds nothing to do, and for good
-// while every P is idle (0 % CPU): it is woken by whoever makes a P busy again (pidleget, a system call's end, the end of a
-// stop), and by its own time-out when stacks of dead goroutines are still to be given back, or when checkdead held its
-// verdict back because of threads that are not ours: they may end without ever calling.
+// What it does in each round: the coarse clock; I/O that all Ps have been too busy to look for; retake
+// (proc_world.cpp): Ps from long system calls, long slices; hogs that must be rescued (preempt.cpp); timers that
+// nobody has run; stalls, if asked for; stacks of dead goroutines; the trace, if asked for.
+//
+// When. sysmon sleeps 20 us, doubling up to 10 ms while it finds nothing to do (5 ms while every P is busy, 2 ms while
+// somebody waits for one), and while every P is idle until it is woken (0 % CPU; it looks once a minute all the same):
+// by whoever makes a P busy again (pidleget, a system call's end, the end of a stop), or by a shorter time-out of its
+// own when stacks of dead goroutines are still to be given back, when there is a trace to print, or when checkdead held
+// its verdict back because of threads that are not ours: they may end without ever calling.
+//
+// Where. A thread of its own, on its M's g0, never with a P: it is not preempted, and must not call what needs a P (goready,
+// timers' functions): work goes to injectglist and startm. Its M is not counted by checkdead (nmsys).
+// "Runs on: sysmon" below means that thread, with no lock held.
 #include "arch/sanitizer_fiber.hpp"
 #include "mem/stackalloc.hpp"
 #include "os/thread.hpp"
@@ -33,7 +42,7 @@ constinit Atomic<int64> lookAgainNs{0};  // written under sched.lock; 0: no verd
 constinit M* sysmonM = nullptr;
 
 // scavengeStacks gives the pages of dead goroutines' stacks back to the kernel: a sixteenth of them at a time, so that a
-// program that needs them again soon finds most of them warm.
+// program that needs them again soon finds most of them warm.   Runs on: sysmon. A stack is out of all lists meanwhile.
 void scavengeStacks() {
   int32 n = sched.gFree.nDirty.load(Order::relaxed) / 16;
   n = n < kScavengeMin ? kScavengeMin : n > kScavengeMax ? kScavengeMax : n;
@@ -54,7 +63,7 @@ void scavengeStacks() {
   }
 }
 
-// deepSleep waits while nothing runs.  Returns false if something does.
+// deepSleep waits while nothing runs. False: something does.   Runs on: sysmon.
 bool deepSleep() {
   if (!sched.gcwaiting.load(Order::relaxed) && sched.npidle.load(Order::relaxed) != gomaxprocs) return false;
   lock(sched.lock);
@@ -83,7 +92,7 @@ bool deepSleep() {
   return true;
 }
 
-// pollForBusyPs looks for I/O when all Ps have been too busy to do so for 10 ms.
+// pollForBusyPs looks for I/O when all Ps have been too busy to do so for 10 ms.   Runs on: sysmon.
 void pollForBusyPs(int64 now) {
   int64 last = sched.lastpoll.load(Order::relaxed);
   if (last == 0 || last + kPollNs >= now || !netpollAnyWaiters()) return;
@@ -92,6 +101,7 @@ void pollForBusyPs(int64 now) {
   injectglist(ready);
 }
 
+// sysmonLoop is rounds until stopSysmon.   Runs on: sysmon.
 void sysmonLoop() {
   uint32 delay = 0;
   int idle = 0;
@@ -134,6 +144,7 @@ void sysmonLoop() {
   }
 }
 
+// sysmonThread makes the new thread sysmonM's.   Runs on: that thread, its first function; there is no g before.
 void sysmonThread(void* arg) {
   auto* mp = static_cast<M*>(arg);
   const auto sp = reinterpret_cast<uintptr>(__builtin_frame_address(0));
@@ -149,6 +160,8 @@ void sysmonThread(void* arg) {
 
 }  // namespace
 
+// Requires: it does not run; one caller at a time (boot, ensureThreads). Runs on: any thread; makes a thread, so no P
+// of others may wait for this.
 void startSysmon() {
   if (sysmonM == nullptr) {
     sysmonM = allocm(false);
@@ -163,6 +176,7 @@ void startSysmon() {
   }
 }
 
+// It asks and does not wait: helperThreadEnds tells the end.   Runs on: a foreign thread without an M (stopThreads).
 void stopSysmon() {
   sysmonStop.store(true, Order::release);
   lock(sched.lock);
@@ -175,8 +189,9 @@ void stopSysmon() {
 
 // othersAlive tells whether the process has threads besides ours: any of them may call in and wake somebody. A thread that
 // has been joined can be visible for a moment longer, and one that lives may end without a call: so sysmon looks again.
-// Requires: sched.lock, every M of ours asleep (so that all their threads are there to be counted).
+// Runs on: as checkdead.   Requires: sched.lock, every M of ours asleep (so that all their threads are there to be counted).
 bool othersAlive() {
+  GORT_HOLDS(sched.lock);
   if (os::threadCount() - os::uringWorkers() <= mcount() + 1 + kSanitizerThreads)
     return false;  // + 1: the template thread is no M
   const int64 last = lookAgainNs.load(Order::relaxed);
@@ -190,8 +205,10 @@ bool othersAlive() {
 }
 
 // checkdead ends the process when no goroutine can ever run again. Only under gort::run, and only while no thread of others
-// lives: a host program's threads may wake us.   Requires: sched.lock.
+// lives: a host program's threads may wake us.   Runs on: whoever goes to sleep as the last one: g0 of an M, or sysmon; the
+// M that calls is counted as asleep already.   Requires: sched.lock. Keeps it, or does not return.
 void checkdead() {
+  GORT_HOLDS(sched.lock);
   if (!runMode || sched.nextra.load(Order::relaxed) > 0 || getg()->m->dying != 0) return;
   const int32 run = mcount() - sched.nmidle - sched.nmidlelocked - sched.nmsys;
   if (run > 0) {
@@ -225,7 +242,8 @@ namespace {
 
 constinit int64 traceStart = 0;
 
-// The functions below glance at Ps, Ms and Gs that others run: a value may be out of date, never torn.
+// The functions below glance at Ps, Ms and Gs that others run: a value may be out of date, never torn. They run on the
+// thread of schedtrace, under sched.lock; the lists of Ms and Gs only grow.
 GORT_UNINSTRUMENTED GORT_NOINLINE int64 lockedGoid(const G* gp) {
   return gp == nullptr ? -1 : static_cast<int64>(gp->goid);
 }
@@ -267,7 +285,8 @@ GORT_UNINSTRUMENTED GORT_NOINLINE void traceG(G* gp, void* arg) {
 
 }  // namespace
 
-// schedtrace prints one line about the scheduler, and a line for every P, M and G if detailed.
+// schedtrace prints one line about the scheduler, and a line for every P, M and G if detailed.   Runs on: sysmon; holds
+// sched.lock while it writes, so that the lines belong together.
 void schedtrace(bool detailed) {
   const int64 now = os::nanotime();
   if (traceStart == 0) traceStart = now;

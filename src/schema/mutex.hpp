@@ -65,6 +65,16 @@ GORT_NOSPLIT void lock(Mutex& l);
 GORT_NOSPLIT void unlock(Mutex& l);
 GORT_NOSPLIT void unlockLast(Mutex& l);  // the lock may be gone as soon as it is free
 
+// GORT_HOLDS repeats a "Requires: l" at run time in debug builds.
+#if GORT_DEBUG
+bool lockHeld(const Mutex& l);  // by this thread, as far as is known
+#define GORT_HOLDS(l) GORT_CHECK(::gort::rt::lockHeld(l), "runtime: the lock " #l " is not held")
+#else
+#define GORT_HOLDS(l) \
+  do {                \
+  } while (false)
+#endif
+
 inline void noteclear(Note& n) { n.clear(); }
 inline void notewakeup(Note& n) { n.wakeup(); }
 inline void notesleep(Note& n) { n.sleep(); }
