@@ -8,8 +8,9 @@
 namespace gort::rt::os {
 
 // The disposition calls go through libc's sigaction (it supplies the restorer the kernel needs); it takes no lock.
-int setHandler(int sig, SigHandler fn, struct sigaction* old) {
+int setHandler(int sig, SigHandler fn, struct sigaction* old, uint64 mask) {
   struct sigaction sa {};
+  __builtin_memcpy(&sa.sa_mask, &mask, sizeof mask);
   sa.sa_sigaction = fn;
   sa.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
   return sigaction(sig, &sa, old);
@@ -45,6 +46,10 @@ constexpr std::size_t kKernelMaskBytes = 8;
 constexpr uint64 kLibcSignals = uint64{1} << (32 - 1) | uint64{1} << (33 - 1);
 }  // namespace
 
+const uint64 kAllButFaults =
+    ~(kLibcSignals | uint64{1} << (SIGSEGV - 1) | uint64{1} << (SIGBUS - 1) | uint64{1} << (SIGFPE - 1) |
+      uint64{1} << (SIGILL - 1) | uint64{1} << (SIGTRAP - 1) | uint64{1} << (SIGSYS - 1));
+
 void blockAllSignals(sigset_t* old) {
   uint64 all = ~kLibcSignals;
   sys(SYS_rt_sigprocmask, SIG_BLOCK, &all, old, kKernelMaskBytes);
@@ -68,12 +73,12 @@ int takeSignal(uint64 set) {
   const struct { int64 sec, nsec; } now{0, 0};
   return static_cast<int>(sys(SYS_rt_sigtimedwait, &set, nullptr, &now, kKernelMaskBytes));
 }
-int setAltStack(void* p, std::size_t n) {
+int setAltStack(void* p, std::size_t n, stack_t* old) {
   stack_t st{};
   st.ss_sp = p;
   st.ss_size = n;
   st.ss_flags = p != nullptr ? 0 : SS_DISABLE;
-  return static_cast<int>(sys(SYS_sigaltstack, &st, 0));
+  return static_cast<int>(sys(SYS_sigaltstack, &st, old));
 }
 
 }  // namespace gort::rt::os

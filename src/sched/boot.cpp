@@ -297,7 +297,9 @@ uint64 shutdownWait(int64 ns) {
     const uint64 n = gcountUser();
     if (n == 0) {
       detachThread();
-      while (!stopThreads(kLeaveNs)) {
+      while (!stopThreads(
+          kLeaveNs)) {  // a thread may be under way, or hold a goroutine that an earlier run left
+        if (os::nanotime() - begin > ns && abandonedGoroutines() > 0) return abandonedGoroutines();
       }
     }
     if (n == 0 || os::nanotime() - begin > ns) return n;

@@ -34,14 +34,10 @@
 //   element's copy calls malloc): when nobody has passed the scheduler for 10 ms after his signal, hogs are let go on
 //   without a P, one every 10 ms; nothing in the process can then wait for a frozen hog for good.  R6 at the
 //   end of run() all are let go.
-// Interrupted system calls. SA_RESTART restarts most; poll, nanosleep, epoll_wait and others return EINTR in spite of
-//   it. sysmon has read from the kernel which call the thread sleeps in, so the handler can
-//   make the call again by itself (resumeCall): user code does not see our signal.
+// Interrupted system calls are made to go on by the handler (resume_call.cpp): user code does not see our signal.
 #include "sched/preempt.hpp"
 
-#include <errno.h>
 #include <signal.h>
-#include <sys/syscall.h>
 #include <ucontext.h>
 
 #include "base/sanitizer.hpp"
@@ -51,6 +47,7 @@
 #include "os/vdso.hpp"
 #include "sched/panic_print.hpp"
 #include "sched/proc_internal.hpp"
+#include "sched/resume_call.hpp"
 #include "sched/signal_unix.hpp"
 
 namespace gort::rt {
@@ -64,79 +61,6 @@ constexpr uint32 kLate = 2;  // a rescue at the end of a stop: in units of kResc
 constinit bool bySignal = false;
 constinit struct sigaction previous {};  // SIGURG's disposition before ours
 constinit Atomic<int64> lastRescue{0};
-
-// ---- Interrupted system calls. Run on: the signal stack, in preemptHandler; no lock held; they touch nothing but the
-// interrupted thread's registers and memory that its call names.
-
-// codeWord reads the instruction at pc.   Requires: pc and the byte behind it are code that the thread has run or runs next.
-uint16 codeWord(uintptr pc) {
-  uint16 w = 0;
-  __builtin_memcpy(&w, reinterpret_cast<const void*>(pc), sizeof w);
-  return w;
-}
-constexpr uint16 kSyscallInsn = 0x050f;
-
-// atCall: the thread was asleep in the system call that preemptM saw, and will make it again or has just left it.
-bool atCall(const M* mp, const greg_t* r) {
-  const auto pc = static_cast<uintptr>(r[REG_RIP]);
-  const uintptr after = mp->blockedPc.load(Order::relaxed);
-  if (mp->blockedIn.load(Order::relaxed) < 0 || after == 0) return false;
-  return pc == after || (pc == after - 2 && codeWord(pc) == kSyscallInsn);
-}
-
-// sleepOn makes an interrupted nanosleep again for what is left of its time. slept: so long it slept, at least. It
-// waits here, in the handler, and returns what the call does.   Requires: r holds nr's arguments.
-greg_t sleepOn(int nr, greg_t* r, int64 slept) {
-  const bool named = nr == SYS_clock_nanosleep;
-  struct Span {
-    int64 sec, nsec;
-  } left = *reinterpret_cast<const Span*>(named ? r[REG_RDX] : r[REG_RDI]);
-  int64 ns = left.sec * 1000000000 + left.nsec - slept;
-  if (ns < 0) ns = 0;
-  left = {ns / 1000000000, ns % 1000000000};
-  return named ? os::sys(nr, r[REG_RDI], r[REG_RSI], &left, r[REG_R10]) : os::sys(nr, &left, r[REG_RSI]);
-}
-
-// shorten takes what was slept off a time-out in milliseconds; negative ones are for ever.
-void shorten(greg_t& ms, int64 slept) {
-  const int32 have = static_cast<int32>(ms);
-  if (have <= 0) return;
-  const int64 left = have - slept / 1000000;
-  ms = left > 0 ? left : 0;
-}
-
-// callBefore reads the number of the call that returned to pc from the code, where that is `mov $nr, %eax; syscall`.
-// -1: not. It is for a thread that fell asleep after preemptM had looked.   Requires: the thread returns to pc.
-int callBefore(uintptr pc) {
-  constexpr uintptr kPage = 4096, kLen = 8;
-  constexpr uint8 kMovEax = 0xb8, kRexB = 0x41;
-  constexpr uint32 kMaxCall = 512;
-  if (pc % kPage < kLen || codeWord(pc - 2) != kSyscallInsn) return -1;
-  const auto* code = reinterpret_cast<const uint8*>(pc);
-  uint32 nr = 0;
-  __builtin_memcpy(&nr, code - 6, sizeof nr);
-  return code[-7] == kMovEax && (code[-8] & ~8u) != kRexB && nr < kMaxCall ? static_cast<int>(nr) : -1;
-}
-
-// resumeCall hides our signal from a system call that it has interrupted for good: when the handler returns, the
-// thread makes the call again.   Requires: last thing in the handler; the thread may have waited in freeze meanwhile.
-void resumeCall(const M* mp, greg_t* r) {
-  constexpr int kTimerAbstime = 1;
-  if (r[REG_RAX] != -EINTR) return;
-  const bool seen = atCall(mp, r);
-  const int nr = seen ? mp->blockedIn.load(Order::relaxed) : callBefore(static_cast<uintptr>(r[REG_RIP]));
-  if (nr < 0 || nr == SYS_restart_syscall) return;
-  const int64 since = seen ? mp->blockedSince.load(Order::relaxed) : 0;
-  const int64 slept = since == 0 ? 0 : os::nanotime() - since;
-  if (nr == SYS_nanosleep || (nr == SYS_clock_nanosleep && (r[REG_RSI] & kTimerAbstime) == 0)) {
-    r[REG_RAX] = sleepOn(nr, r, slept);
-    return;
-  }
-  if (nr == SYS_poll) shorten(r[REG_RDX], slept);
-  if (nr == SYS_epoll_wait || nr == SYS_epoll_pwait) shorten(r[REG_R10], slept);
-  r[REG_RAX] = nr;
-  r[REG_RIP] -= 2;
-}
 
 // ---- Giving up the P.
 
@@ -268,6 +192,13 @@ bool loseP(G* gp, M* mp) {
   return true;
 }
 
+// giveUp is loseP from the handler's own context.   Runs on: the signal stack, g is gp.
+void giveUp(G* gp, M* mp) {
+  setg(mp->g0);
+  (void)loseP(gp, mp);
+  setg(gp);
+}
+
 // reportStall prints gp's stack.   Runs on: the signal stack, g is still gp; gp may hold locks of the runtime or of libc: it
 // takes none but the printer's.
 void reportStall(const G* gp, const M* mp, const Regs& at) {
@@ -300,48 +231,51 @@ void preemptHandler(int sig, siginfo_t* info, void* uctx) {
   const uint32 why = mp == nullptr ? 0 : mp->signalPending.exchange(0, Order::acquire);
   if (why == 0) return forward(sig, info, uctx);  // somebody else's: out-of-band data
   if (forkedChild.load(Order::relaxed)) return;
-  greg_t* raw = static_cast<ucontext_t*>(uctx)->uc_mcontext.gregs;
+  auto* u = static_cast<ucontext_t*>(uctx);
   const Regs at = regsFromUcontext(uctx);
   if ((why & kAskReport) != 0) reportStall(gp, mp, at);
-  if ((why & kAskYield) != 0 && wantAsyncPreempt(gp, mp, at.sp)) {
+  const bool may = wantAsyncPreempt(gp, mp, at.sp);
+  if (may && (why & kAskYield) != 0) {
     const bool old = gp->epoch != sched.epoch.load(Order::relaxed);  // Note [Epochs]: gets no P again
-    setg(mp->g0);
-    if (old || atCall(mp, raw)) {
-      (void)loseP(gp, mp);
+    if (old || wasInCall(mp, u)) {
+      giveUp(gp, mp);
     } else {
+      setg(mp->g0);
       (void)freeze(gp, mp, at);
+      setg(gp);
     }
-    setg(gp);
   }
-  resumeCall(mp, raw);
+  resumeCall(mp, u, may ? giveUp : nullptr);
 }
 
 }  // namespace
 
 // Requires: one caller at a time (boot, and runMain before its goroutine starts).
 void preemptinit(bool wanted) {
-  wanted = wanted && kPossible && debug.asyncpreemptoff == 0 && !simMode;
+  wanted = wanted && kPossible && (debug.asyncpreemptoff == 0 || debug.stallNs != 0) && !simMode;
   if (wanted == bySignal) return;
   if (wanted) {
-    bySignal = os::setHandler(SIGURG, preemptHandler, &previous) == 0;
+    bySignal = os::setHandler(SIGURG, preemptHandler, &previous, os::kAllButFaults) == 0;
   } else {
     bySignal = false;
     os::restoreAction(SIGURG, &previous);
   }
 }
 
-bool preemptsBySignal() { return bySignal; }
+bool preemptsBySignal() { return bySignal && debug.asyncpreemptoff == 0; }
 
 // It reads a file of /proc first, which takes microseconds: not for who holds sched.lock.   Runs on: any stack of an
 // M, sysmon's too; mp may be ending, or run something else by the time the signal comes: its handler looks again.
-void preemptM(M* mp, uint32 why) {
+void preemptM(M* mp, uint32 why, int64 since) {
   if (!bySignal || mp->tid == 0) return;
   const uint32 had = mp->signalPending.fetchOr(why, Order::release);
   if (had != 0) return;
+  mp->blockedSince.store(since, Order::relaxed);
   uintptr pc = 0;
   const int nr = os::sleepingIn(mp->tid, &pc);
   mp->blockedIn.store(nr, Order::relaxed);
   mp->blockedPc.store(pc, Order::relaxed);
+  mp->signalledAt.store(os::nanotime(), Order::relaxed);
   if (os::tgkill(mp->tid, SIGURG) < 0) mp->signalPending.store(0, Order::relaxed);  // the thread has ended
 }
 
@@ -363,9 +297,18 @@ GORT_UNINSTRUMENTED GORT_NOINLINE void lookForStalls(int64 now) {
       if (own) storeRelaxed(&gp->stackguard0, kStackPreempt);
     } else if (!mp->stallReported && now - mp->stallSince >= limit) {
       mp->stallReported = true;
-      preemptM(mp, kAskReport);
+      preemptM(mp, kAskReport, 0);
     }
   }
+}
+
+// Runs on: sysmon.   Requires: sched.lock not held.
+bool canPreempt() {
+  lock(sched.lock);
+  const bool yes = canHandOn();
+  unlock(sched.lock);
+  if (!yes) newSpareM();
+  return yes;
 }
 
 G* hogget() {

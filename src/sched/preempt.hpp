@@ -9,7 +9,8 @@ namespace gort::rt {
 inline constexpr uint32 kAskYield = 1;   // let others have the P
 inline constexpr uint32 kAskReport = 2;  // print the stack (GODEBUG=stall)
 
-// preemptM sends the thread of mp the preemption signal, unless one is on its way.   Runs on: any stack.
-void preemptM(M* mp, uint32 why);
+// preemptM sends the thread of mp the preemption signal, unless one is on its way. since: the thread has slept in its system
+// call since then (ns), if it sleeps; 0: unknown.   Runs on: any stack.
+void preemptM(M* mp, uint32 why, int64 since);
 
 }  // namespace gort::rt

@@ -142,6 +142,8 @@ uint64 gcount() {
   return n == 0 ? 1 : n;
 }
 
+uint64 abandonedGoroutines() { return static_cast<uint64>(abandonedCount.load(Order::relaxed)); }
+
 // abandonAll counts what a run() that ends leaves behind, so that gcount forgets it.   Requires: world stopped.
 void abandonAll() {
   int64 n = 0;

@@ -34,7 +34,8 @@ void dropg();
 void resetspinning();
 void wakep();
 void setCoarseNow(int64 now);
-void abandonAll();  // Requires: world stopped
+void abandonAll();             // Requires: world stopped
+uint64 abandonedGoroutines();  // what earlier runs left behind, dead or alive
 
 // globalWork: there is something that belongs to no P.
 inline bool globalWork() {
@@ -46,6 +47,7 @@ void preemptinit(bool wanted);  // installs the signal, or gives it back; at eac
 void lookForStalls(int64 now);  // GODEBUG=stall.   Runs on: sysmon
 bool preemptsBySignal();        // the signal is Gort's
 G* hogget();                    // Requires: sched.lock
+bool canPreempt();              // there is a thread for a P that is given up; else one is on its way
 bool releaseHog();              // lets the oldest waiting hog go on without a P. False: there is none
 void hogAbandon(G* gp);         // gp was dequeued and gets no P any more: if it is a hog, its thread goes on
 void rescueHogs(int64 now, bool stopping);  // rule R3
@@ -63,7 +65,8 @@ void handoffp(P* pp);
 GORT_SYSTEMSTACK void stoplockedm();
 GORT_SYSTEMSTACK void startlockedm(G* gp);
 bool readyLocked(G* gp);
-void acquirep(P* pp);
+void acquirep(P* pp);  // begins a slice
+void wirep(P* pp);     // goes on with the slice that pp has
 P* releasep();
 void pidleput(P* pp);  // Requires: sched.lock
 P* pidleget();         // Requires: sched.lock
@@ -81,8 +84,8 @@ void bindThread(M* mp);  // per-thread state of an M: tid, EH globals, fiber
 
 // ---- proc_world.cpp
 GORT_SYSTEMSTACK void gcstopm();
-void procresize(int32 n);  // Requires: world stopped or start-up
-bool preemptone(P* pp, bool bySignal);
+void procresize(int32 n);                            // Requires: world stopped or start-up
+bool preemptone(P* pp, bool bySignal, int64 since);  // since: as for preemptM
 bool preemptall(bool bySignal);
 GORT_SYSTEMSTACK G* exitsyscall0(G* gp);
 bool stopTheWorldFor(int64 ns);  // as stopTheWorld, but gives up (world running again) after ns

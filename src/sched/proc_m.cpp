@@ -170,6 +170,7 @@ void ensureThreads() {
 
 // bindThread sets what belongs to the thread an M runs on.   Runs on: that thread.
 void bindThread(M* mp) {
+  mp->signalPending.store(0, Order::relaxed);  // one for an earlier thread may have met nobody
   mp->tid = os::gettid();
   mp->eh = gort_cxa_get_globals != nullptr ? gort_cxa_get_globals() : nullptr;
   if (mp->isextra) return;  // the thread is not ours: its signal stack and timer slack stay as they are
@@ -423,7 +424,12 @@ void stoplockedm() {
   }
   P* pp = mp->p == nullptr ? nullptr : releasep();
   lock(sched.lock);
-  if (mp->nextp == nullptr) {  // else: readied and handed a P already
+  if (mp->nextp == nullptr) {          // else: readied and handed a P already
+    if (GORT_UNLIKELY(mp->leaving)) {  // asked to before it came here: nobody wakes it
+      unlock(sched.lock);
+      if (pp != nullptr) restP(pp);
+      leaveg0(mp);
+    }
     mp->lockedIdle = true;
     ++sched.nmidlelocked;
     if (pp == nullptr) checkdead();
@@ -473,16 +479,20 @@ void startlockedm(G* gp) {
   stopm();
 }
 
-void acquirep(P* pp) {
+void wirep(P* pp) {
   M* mp = getg()->m;
   GORT_CHECK(pp != nullptr && mp->p == nullptr, "acquirep: already in go, or no p");
   GORT_CHECK(pp->m == nullptr && pp->status.load(Order::relaxed) == static_cast<uint32>(PStatus::Pidle),
              "acquirep: invalid p state");
   mp->p = pp;
   pp->m = mp;
-  // A new slice, also for a goroutine that will inherit the time of the one before it: this P has rested.
-  pp->schedtick.store(pp->schedtick.load(Order::relaxed) + 1, Order::relaxed);
   pp->status.store(static_cast<uint32>(PStatus::Prunning));
+}
+
+// A new slice, also for a goroutine that will inherit the time of the one before it: this P has rested.
+void acquirep(P* pp) {
+  pp->schedtick.store(pp->schedtick.load(Order::relaxed) + 1, Order::relaxed);
+  wirep(pp);
 }
 
 P* releasep() {

@@ -104,21 +104,22 @@ void startAll() {
 
 }  // namespace
 
-bool preemptone(P* pp, bool bySignal) {
+bool preemptone(P* pp, bool bySignal, int64 since) {
   M* mp = pp->m;
   if (mp == nullptr || mp == getg()->m) return false;
   G* gp = mp->curg;
   if (gp == nullptr || gp == mp->g0) return false;
   storeRelaxed(&pp->preempt, true);
   storeRelaxed(&gp->stackguard0, kStackPreempt);
-  if (bySignal) preemptM(mp, kAskYield);
+  if (bySignal && !mp->isextra) preemptM(mp, kAskYield, since);
   return true;
 }
 
 bool preemptall(bool bySignal) {
   bool any = false;
   for (int32 i = 0; i < gomaxprocs; ++i) {
-    if (allp[i]->status.load(Order::relaxed) == st(PStatus::Prunning)) any |= preemptone(allp[i], bySignal);
+    if (allp[i]->status.load(Order::relaxed) == st(PStatus::Prunning))
+      any |= preemptone(allp[i], bySignal, 0);
   }
   return any;
 }
@@ -267,7 +268,8 @@ GORT_NOINLINE void entersyscall() {
   if (GORT_UNLIKELY(sched.gcwaiting.load())) {
     notInForkedChild();
     lock(sched.lock);
-    if (sched.stopwait > 0 && pp->status.cas(st(PStatus::Psyscall), st(PStatus::Pgcstop))) {
+    if (sched.gcwaiting.load(Order::relaxed) && sched.stopwait > 0 &&
+        pp->status.cas(st(PStatus::Psyscall), st(PStatus::Pgcstop))) {
       pp->syscalltick.fetchAdd(1, Order::relaxed);
       if (--sched.stopwait == 0) notewakeup(sched.stopnote);
     }
@@ -293,7 +295,7 @@ namespace {
 bool exitsyscallfast(M* mp, P* oldp) {
   if (oldp != nullptr && oldp->status.load(Order::relaxed) == st(PStatus::Psyscall) &&
       oldp->status.cas(st(PStatus::Psyscall), st(PStatus::Pidle))) {
-    acquirep(oldp);
+    wirep(oldp);
     oldp->syscalltick.fetchAdd(1, Order::relaxed);
     return true;
   }
@@ -372,28 +374,38 @@ namespace {
 
 constexpr int64 kForcePreemptNs = 10 * 1000 * 1000;
 
-// retakeRunning looks at a P that runs: its goroutine has had its time when it has run for 10 ms while others wait.
-void retakeRunning(P* pp, int64 now, bool wanted) {
+// sameSlice: pp has not switched since the last look. If it has, the look begins anew.
+bool sameSlice(P* pp, int64 now) {
   auto& pd = pp->sysmontick;
   const uint32 t = pp->schedtick.load(Order::relaxed);
-  if (pd.schedtick != t) {
-    pd.schedtick = t;
-    pd.schedwhen = pp->hogTick.load(Order::acquire) == t ? pp->hogStart.load(Order::relaxed) : now;
-    pd.cpu = -1;
-    pd.signalled = 0;
-    return;
-  }
+  if (pd.schedtick == t) return true;
+  pd.schedtick = t;
+  pd.schedwhen = pp->hogTick.load(Order::acquire) == t ? pp->hogStart.load(Order::relaxed) : now;
+  pd.cpu = -1;
+  pd.signalled = 0;
+  return false;
+}
+
+// sliceOver: who has pp has had his time, which is 10 ms while others wait.
+bool sliceOver(const P* pp, int64 now, bool wanted) {
+  return wanted && now - pp->sysmontick.schedwhen >= kForcePreemptNs;
+}
+
+// retakeRunning looks at a P that runs, in the same slice as at the last look.
+void retakeRunning(P* pp, int64 now, bool wanted) {
+  auto& pd = pp->sysmontick;
   M* mp = pp->m;
-  if (mp == nullptr) return;
-  if (pd.cpu < 0) {
-    pd.cpu = os::threadCpu(mp->tid);
+  if (mp == nullptr || (!wanted && pd.cpu >= 0)) return;
+  // A thread that stands still between two looks has slept since the first of them at the latest.
+  const int64 cpu = os::threadCpu(mp->tid);
+  const bool still = cpu == pd.cpu;
+  if (!still) {
+    pd.cpu = cpu;
     pd.cpuwhen = now;
-    return;
   }
-  if (!wanted || now - pd.schedwhen < kForcePreemptNs) return;
-  // It stood still since the first look: so it sleeps since then at the latest.
-  mp->blockedSince.store(os::threadCpu(mp->tid) == pd.cpu ? pd.cpuwhen : 0, Order::relaxed);
-  if (preemptone(pp, preemptsBySignal()) && pd.signalled == 0) pd.signalled = now;
+  if (!sliceOver(pp, now, wanted)) return;
+  const bool bySignal = preemptsBySignal() && canPreempt();
+  if (preemptone(pp, bySignal, still ? pd.cpuwhen : 0) && bySignal && pd.signalled == 0) pd.signalled = now;
 }
 
 }  // namespace
@@ -406,15 +418,15 @@ uint32 retake(int64 now) {
     P* pp = allp[i];
     auto& pd = pp->sysmontick;
     const uint32 s = pp->status.load();
-    if (s == st(PStatus::Prunning)) {
-      retakeRunning(pp, now, wanted);
-    }
+    const bool same = sameSlice(pp, now);
+    if (s == st(PStatus::Prunning) && same) retakeRunning(pp, now, wanted);
     if (s != st(PStatus::Psyscall)) continue;
     const uint32 t = pp->syscalltick.load(Order::relaxed);
     if (pd.syscalltick != t) {
       pd.syscalltick = t;
       pd.syscallwhen = now;
-      continue;
+      if (!same || !sliceOver(pp, now, wanted))
+        continue;  // else: short calls, one after the other, in one slice
     }
     const bool quiet = pp->runq.empty() && sched.nmspinning.load() + sched.npidle.load() > 0;
     if (quiet && pd.syscallwhen + kForcePreemptNs > now) continue;

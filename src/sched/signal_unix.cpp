@@ -56,6 +56,11 @@ constexpr unsigned kSignals = sizeof kSigTable / sizeof kSigTable[0];
 constinit struct sigaction fwdSig[kSignals] {};  // dispositions before ours; by initsig, read by handlers
 constinit CrashSignals installed = CrashSignals::none;
 constinit uint64 bootMask = 0;  // of the thread that booted; by initsig
+// What the thread that is in run() had before and gets back.
+struct {
+  stack_t stack;
+  uint64 mask;
+} constinit host{{nullptr, SS_DISABLE, 0}, 0};
 
 // minitSignalMask lets signals in again: threads are made with all of them blocked. Under run() an M has the
 // mask of the thread that called it; in a library the host's signals stay away from our threads. A blocked
@@ -182,10 +187,11 @@ bool crashSignalTaken(int sig) {
 
 // Runs on: mp's thread, before its first goroutine; no lock held.
 void minitSignals(M* mp) {
+  if (mp == &m0) os::changeSignalMask(SIG_BLOCK, nullptr, &host.mask);
   GORT_DCHECK(getg() != nullptr && getg()->m == mp, "minitSignals: of another thread");
   minitSignalMask();
   if (mp->gsignal != nullptr) {
-    os::setAltStack(mp->gsignal, mp->gsignalSize);  // m0 in a second run
+    os::setAltStack(mp->gsignal, mp->gsignalSize, nullptr);  // m0 in a second run
     return;
   }
   std::size_t frame = getauxval(AT_MINSIGSTKSZ);
@@ -195,15 +201,17 @@ void minitSignals(M* mp) {
   if (p == nullptr) fatal("runtime: out of memory: cannot allocate a signal stack");
   mp->gsignal = p;
   mp->gsignalSize = size;
-  if (os::setAltStack(p, size) != 0) throw_("sigaltstack failed");
+  if (os::setAltStack(p, size, mp == &m0 ? &host.stack : nullptr) != 0) throw_("sigaltstack failed");
 }
 
 // Runs on: mp's thread, after its last goroutine, not on the signal stack; no lock held.
 void unminitSignals(M* mp) {
   if (mp->gsignal == nullptr) return;
-  os::setAltStack(nullptr, 0);
+  const bool lent = mp == &m0 && (host.stack.ss_flags & SS_DISABLE) == 0;
+  os::setAltStack(lent ? host.stack.ss_sp : nullptr, lent ? host.stack.ss_size : 0, nullptr);
   os::sysFree(mp->gsignal, mp->gsignalSize);
   mp->gsignal = nullptr;
+  if (mp == &m0) os::changeSignalMask(SIG_SETMASK, &host.mask, nullptr);
 }
 
 }  // namespace gort::rt

@@ -205,6 +205,7 @@ struct M {
   Atomic<int32> blockedIn{-1};      // number of the system call that it sleeps in, -1: none
   Atomic<uintptr> blockedPc{0};     // where that one returns to
   Atomic<int64> blockedSince{0};    // no later than this
+  Atomic<int64> signalledAt{0};     // when the last SIGURG was sent
   bool lostP = false;               // its goroutine runs without a P, which a preemption took; by its thread
   G* hog = nullptr;                 // its goroutine, waiting on this very thread for a P; by sched.lock
   const struct Regs* hogRegs = nullptr;  // where that one stands; on the signal stack

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Goroutines that never call the runtime stop nobody: each scene runs in a process of its own with one and with two
-// Ps, and with one malloc arena, so that every lock of libc is contended. A scene that does not end is killed after 60 s.
+// Goroutines that never call the runtime stop nobody.
 // STDOUT: \A(?:[a-z_0-9]+ on [12]: ok\n){26}\Z
 // TIMEOUT: 300
 // SKIP-IN: thread (the sanitizer delivers signals when it likes; Gort does without them there)
@@ -16,41 +15,19 @@
 #include <mutex>
 #include <poll.h>
 #include <semaphore.h>
-#include <spawn.h>
 #include <stdexcept>
 #include <string>
 #include <sys/epoll.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 #include <vector>
 
+#include "scenes.hpp"
+
 using namespace std::chrono_literals;
+using namespace scenes;
 
 namespace {
-
-#define CHECK(c)                                                   \
-  do {                                                             \
-    if (!(c)) {                                                    \
-      std::fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #c); \
-      ::_exit(1);                                                  \
-    }                                                              \
-  } while (0)
-
-double seconds() {
-  timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_nsec) * 1e-9;
-}
-
-void spin(double s) {
-  for (const double end = seconds() + s; seconds() < end;) {
-  }
-}
-
-[[noreturn]] void endless() {
-  for (;;) __asm__ volatile("");
-}
 
 // others_run: a goroutine that sleeps, yields and starts others comes along.
 void others_run() {
@@ -269,48 +246,14 @@ void stdio() {
   for (int i = 0; i < 20; ++i) gort::sleep(1ms);
 }
 
-struct scene {
-  const char* name;
-  void (*run)();
-};
-constexpr scene kScenes[] = {
-    {"loops", loops},         {"locked_loop", locked_loop}, {"sorts", sorts},     {"mallocs", mallocs},
-    {"copies", copies},       {"move_waits", move_waits},   {"mutex12", mutex12}, {"holder", holder},
-    {"unwinding", unwinding}, {"registers", registers},     {"waits", waits},     {"stops", stops},
-    {"stdio", stdio}};
-
-bool child(const char* self, const scene& s, int procs) {
-  const std::string p = "GOMAXPROCS=" + std::to_string(procs);
-  std::string arenas = "MALLOC_ARENA_MAX=1", path = "PATH=/usr/bin:/bin";
-  std::vector<char*> env{const_cast<char*>(p.c_str()), arenas.data(), path.data(), nullptr};
-  char* argv[] = {const_cast<char*>(self), const_cast<char*>(s.name), nullptr};
-  pid_t pid;
-  if (posix_spawn(&pid, self, nullptr, nullptr, argv, env.data()) != 0) return false;
-  for (const double end = seconds() + 60;;) {
-    int status;
-    if (waitpid(pid, &status, WNOHANG) == pid) return WIFEXITED(status) && WEXITSTATUS(status) == 0;
-    if (seconds() > end) break;
-    usleep(2000);
-  }
-  kill(pid, SIGKILL);
-  waitpid(pid, nullptr, 0);
-  return false;
-}
+constexpr scene kScenes[] = {{"loops", in_run<loops>},         {"locked_loop", in_run<locked_loop>},
+                             {"sorts", in_run<sorts>},         {"mallocs", in_run<mallocs>},
+                             {"copies", in_run<copies>},       {"move_waits", in_run<move_waits>},
+                             {"mutex12", in_run<mutex12>},     {"holder", in_run<holder>},
+                             {"unwinding", in_run<unwinding>}, {"registers", in_run<registers>},
+                             {"waits", in_run<waits>},         {"stops", in_run<stops>},
+                             {"stdio", in_run<stdio>}};
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  for (const scene& s : kScenes) {
-    if (argc > 1 && s.name == std::string(argv[1])) return gort::run([&] { s.run(); });
-  }
-  bool ok = true;
-  for (const scene& s : kScenes) {
-    for (int procs = 1; procs <= 2; ++procs) {
-      const bool good = child("/proc/self/exe", s, procs);
-      std::printf("%s on %d: %s\n", s.name, procs, good ? "ok" : "FAILED");
-      std::fflush(stdout);
-      ok &= good;
-    }
-  }
-  return ok ? 0 : 1;
-}
+int main(int argc, char** argv) { return main_of(kScenes, argc, argv); }

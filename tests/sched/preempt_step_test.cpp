@@ -7,6 +7,7 @@
 #include <gort/gort.hpp>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <mutex>
@@ -26,6 +27,7 @@ using namespace std::chrono_literals;
 
 enum class Way { freeze, lose };
 constexpr greg_t kTrapFlag = 0x100;
+constexpr int kAtLeast = 8;    // instructions that are tried
 constexpr int kTraps = 30000;  // of one operation and way: a trap takes microseconds
 
 // By the goroutine that steps and by the handler on its thread.
@@ -87,16 +89,18 @@ bool consistent() {
          pp->status.load() == static_cast<uint32>(PStatus::Prunning);
 }
 
+const std::uint64_t first = chantest::seed();  // where the strides begin
+
 template <class F>
 void atEveryInstruction(const char* name, F op) {
-  static const std::uint64_t first = chantest::seed();
   for (const Way way : {Way::freeze, Way::lose}) {
     op();
     const int all = stepped(op, -1, way);  // where it parks, up to there
-    const int stride = 1 + all / 2 * all / kTraps;
+    const int stride = std::min(1 + all / 2 * (all / 100) / (kTraps / 100), 1 + all / kAtLeast);
     const uint64 before = sched.npreempted.load();
     int lost = 0, tried = 0;
-    for (int k = 1 + static_cast<int>(first % static_cast<unsigned>(stride)); k <= all; k += stride, ++tried) {
+    for (int k = 1 + static_cast<int>(first % static_cast<unsigned>(stride)); k <= all;
+         k += stride, ++tried) {
       (void)stepped(op, k, way);
       lost += getg()->m->lostP;
       ASSERT_TRUE(consistent()) << name << " at instruction " << k << " of " << all;

@@ -93,6 +93,19 @@ TEST(Preempt, AHogIsCountedAndKeepsItsThread) {
   });
 }
 
+TEST(Preempt, AShortSystemCallDoesNotBeginANewSlice) {
+  gort::run({.max_procs = 1}, [] {
+    bool kept = false;
+    for (int attempt = 0; attempt < 50 && !kept; ++attempt) {  // the monitor may come in between
+      const P* pp = getg()->m->p;
+      const uint32 tick = pp->schedtick.load();
+      for (int i = 0; i < 10; ++i) gort::blocking([] {});
+      kept = getg()->m->p == pp && pp->schedtick.load() == tick;
+    }
+    EXPECT_TRUE(kept) << "who makes short calls would never have had his time";
+  });
+}
+
 std::atomic<int> urgent{0};
 
 TEST(Preempt, SomebodyElsesSignalGoesToSomebodyElsesHandler) {
