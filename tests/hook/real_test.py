@@ -7,8 +7,10 @@ usage: real_test.py CASE --source ROOT --build BUILD --cxx CXX --scratch DIR
   pq      libpq against a PostgreSQL server        curl    libcurl against a slow HTTP server
   redis   hiredis against a Redis server
 
-Each client (tests/hook/real) runs twice: linked against libgort_hook.so, and without, but with the library preloaded. The
-servers are the distribution's, on loopback, and end with this process, however it ends. Exit status 77: not installed here.
+Each client (tests/hook/real) runs twice: linked against libgort_hook.so, and without, but with the library preloaded. First
+comes the control, a few queries without the library at all: they must wait for each other, or the rest would prove nothing.
+It and a run with the library are without preemption, which takes the P from a goroutine that blocks its thread after a while.
+The servers are the distribution's, on loopback, and end with this process, however it ends. Exit status 77: not installed here.
 """
 import argparse
 import contextlib
@@ -27,6 +29,8 @@ import threading
 import time
 
 N = 200
+CONTROL = 4  # queries without the library
+PROCS = 2    # real.hpp
 SKIPPED = 77
 PR_SET_PDEATHSIG = 1
 
@@ -144,24 +148,31 @@ def curl(_):
 LIBRARY = {"pq": "libpq", "redis": "hiredis", "curl": "libcurl"}
 
 
-def build(a, hooked):
-    """Compiles the client as a user would."""
+def build(a):
+    """Compiles the client as a user would; returns it linked against the library, and without."""
     flags = subprocess.run(["pkg-config", "--cflags", "--libs", LIBRARY[a.case]], capture_output=True, text=True)
     if flags.returncode != 0:
         raise Skip(f"no {LIBRARY[a.case]}")
-    out = os.path.join(a.scratch, a.case + ("_linked" if hooked else "_plain"))
-    hook = ["-Wl,--no-as-needed", "-L" + a.build, "-lgort_hook", "-Wl,-rpath," + a.build] if hooked else []
-    done = subprocess.run([a.cxx, "-std=c++20", "-O1", "-g1", "-fstack-clash-protection", "-fno-omit-frame-pointer",
-                           "-I" + os.path.join(a.source, "include"),
-                           os.path.join(a.source, "tests/hook/real", a.case + ".cpp"), "-o", out, *hook,
-                           os.path.join(a.build, "libgort.a"), *flags.stdout.split(), "-pthread", "-Wl,-z,now"],
-                          capture_output=True, text=True)
-    if done.returncode != 0:
-        raise Failed(done.stdout + done.stderr)
-    return out
+    flags = flags.stdout.split()
+
+    def compiler(*args):
+        done = subprocess.run([a.cxx, *args], capture_output=True, text=True)
+        if done.returncode != 0:
+            raise Failed(done.stdout + done.stderr)
+
+    path = os.path.join(a.scratch, a.case)
+    compiler("-std=c++20", "-O1", "-g1", "-fstack-clash-protection", "-fno-omit-frame-pointer", "-pthread",
+             "-I" + os.path.join(a.source, "include"), *flags, "-c", "-o", path + ".o",
+             os.path.join(a.source, "tests/hook/real", a.case + ".cpp"))
+    for hook in (["-Wl,--no-as-needed", "-L" + a.build, "-lgort_hook", "-Wl,-rpath," + a.build], []):
+        compiler(path + ".o", "-o", path + ("_linked" if hook else "_plain"), *hook, os.path.join(a.build, "libgort.a"),
+                 *flags, "-pthread", "-Wl,-z,now")
+    return path + "_linked", path + "_plain"
 
 
-def judge(name, command, one, **env):
+def run(name, command, n, one, **env):
+    """Runs n queries; returns how many of them were under way at a time, on average, and the number of threads."""
+    command = [command[0], str(n), *command[1:]]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL,
                           env={**{k: v for k, v in os.environ.items() if not k.startswith("GO")}, **env})
     print(f"{name}: {done.stdout.strip()} (one query takes {one * 1000:.0f} ms)")
@@ -171,8 +182,21 @@ def judge(name, command, one, **env):
     ms, threads = map(int, m.groups())
     if ms < one * 1000:
         raise Failed(f"{name}: faster than one query")
-    if ms > N * one * 1000 / 4:
-        raise Failed(f"{name}: the queries waited for each other")
+    return n * one * 1000 / ms, threads
+
+
+def control(command, one):
+    """Without the library a query keeps its thread and its P: no more than two at a time, however slow the machine is."""
+    together, _ = run("control", command, CONTROL, one, GODEBUG="asyncpreemptoff=1")
+    if together > PROCS * 1.2:
+        raise Failed(f"control: {together:.1f} queries at a time without the library: what is measured is not its work")
+    return together
+
+
+def judge(name, command, one, alone, **env):
+    together, threads = run(name, command, N, one, **env)
+    if together < 4 * max(alone, 1):
+        raise Failed(f"{name}: {together:.1f} queries at a time, {alone:.1f} without the library: they waited for each other")
     if threads > 40:
         raise Failed(f"{name}: {threads} threads: they blocked")
 
@@ -188,10 +212,11 @@ def main():
     os.makedirs(a.scratch)
     a.data = subprocess.check_output(["mktemp", "-d"], text=True).strip()  # a directory that any user may enter
     try:
-        linked, plain = build(a, True), build(a, False)
+        linked, plain = build(a)
         with {"pq": pq, "redis": redis, "curl": curl}[a.case](a) as (where, one):
-            judge("linked", [linked, str(N), where], one)
-            judge("preloaded", [plain, str(N), where], one, LD_PRELOAD=os.path.join(a.build, "libgort_hook.so"))
+            alone = control([plain, where], one)
+            judge("linked", [linked, where], one, alone, GODEBUG="asyncpreemptoff=1")
+            judge("preloaded", [plain, where], one, alone, LD_PRELOAD=os.path.join(a.build, "libgort_hook.so"))
     except Skip as e:
         print(f"hook.{a.case}: skipped: {e}")
         return SKIPPED
