@@ -125,4 +125,64 @@ GO_TEST(NetpollFile, WhatCannotBeWatchedIsAnError) {
   std::fclose(file);
 }
 
+// Slot is a number under which one pipe follows another.
+struct Slot {
+  Pipe pipe;
+  void put() const { (void)!::write(pipe.out, "x", 1); }
+  // turn puts another pipe under the number, as a library does, and then lets the old one speak.
+  void turn() {
+    Pipe next;
+    const int twin = ::fcntl(pipe.in, F_DUPFD_CLOEXEC, 0), old = pipe.out;
+    EXPECT_EQ(::dup3(next.in, pipe.in, O_CLOEXEC), pipe.in);
+    rt::filesClosed(pipe.in);
+    pipe.out = next.out;
+    next.out = old;
+    (void)!::write(old, "x", 1);
+    ::close(twin);
+  }
+};
+
+GO_TEST(NetpollFile, EventsTimesClosingAndReusedNumbersForgetNobody) {
+  constexpr int kSlots = 6, kWaiters = 8, kRounds = 400;
+  std::vector<std::unique_ptr<Slot>> slots;
+  for (int i = 0; i < kSlots; ++i) slots.push_back(std::make_unique<Slot>());
+  std::vector<std::atomic<int>> rounds(kWaiters);
+  gort::wait_group wg;
+  for (int w = 0; w < kWaiters; ++w) {
+    wg.go([&, w] {
+      for (int i = 0; i < kRounds; ++i) {
+        const int a = slots[static_cast<std::size_t>((w * 7 + i) % kSlots)]->pipe.in;
+        const int b = slots[static_cast<std::size_t>((w + i * 5) % kSlots)]->pipe.in;
+        FileWait f[2] = {waitFor(a), waitFor(b)};
+        const rt::int64 until = i % 3 == 0 ? rt::nanotime() + i % 7 * 20000 : rt::kTimeNever;
+        const rt::int32 n = rt::waitFiles(f, 1 + i % 2, until);
+        EXPECT_TRUE(n > 0 || (n == 0 && until != rt::kTimeNever)) << n;
+        char c;
+        for (const FileWait& one : f) {
+          EXPECT_FALSE(one.queued);
+          if (one.revents != 0) (void)!::read(one.fd, &c, 1);
+        }
+        ++rounds[static_cast<std::size_t>(w)];
+      }
+    });
+  }
+  const auto putAll = [&] {
+    for (const auto& s : slots) s->put();
+    gort::yield();
+  };
+  for (int turn = 0, done = 0; done < kWaiters;) {
+    for (int i = 0; i < 20; ++i) {
+      slots[static_cast<std::size_t>(turn++ % kSlots)]->turn();
+      putAll();
+    }
+    done = 0;
+    // Closing wakes everybody, and would hide who was forgotten: now events alone must bring each one on.
+    for (auto& r : rounds) {
+      for (const int before = r; r == before && before < kRounds;) putAll();
+      done += r == kRounds ? 1 : 0;
+    }
+  }
+  wg.wait();
+}
+
 }  // namespace
