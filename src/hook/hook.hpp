@@ -3,6 +3,7 @@
 #pragma once
 #include <errno.h>
 #include <poll.h>
+#include <time.h>
 
 #include "base/atomic.hpp"
 #include "os/os_linux.hpp"
@@ -81,7 +82,13 @@ long inSyscall(const HookTable* t, F f) {
 // withErrno makes a -errno of what a function of libc returned; for use inside blocking.
 inline long withErrno(long r) { return r == -1 ? -getErrno() : r; }
 
+// ---- hook_io.cpp
+// socketUntil is when an operation that starts now must end, by SO_RCVTIMEO or SO_SNDTIMEO.
+int64 socketUntil(const HookTable* t, int fd, int option);
 // ---- hook_file.cpp
+// untilTs is when a time that is good (no badTime) is over; nullptr: never.
+int64 untilTs(const HookTable* t, const timespec* ts);
+bool badTime(const timespec* ts);
 bool nonblocking(int fd);  // the user said O_NONBLOCK
 // readyNow asks poll(2) without waiting; an error of the file is ready too.
 bool readyNow(int fd, uint32 events);

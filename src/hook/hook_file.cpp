@@ -20,14 +20,6 @@ constexpr int64 kNsPerMs = 1000000, kNsPerSec = 1000000000;
 
 int64 untilMs(const HookTable* t, int ms) { return ms < 0 ? kTimeNever : t->nanotime() + ms * kNsPerMs; }
 
-// untilTs: ts has been found good by the kernel.
-int64 untilTs(const HookTable* t, const timespec* ts) {
-  if (ts == nullptr) return kTimeNever;
-  const int64 now = t->nanotime();
-  if (ts->tv_sec >= (kTimeNever - now) / kNsPerSec - 1) return kTimeNever;
-  return now + ts->tv_sec * kNsPerSec + ts->tv_nsec;
-}
-
 // rest is what is left until `until`.
 timespec rest(const HookTable* t, int64 until) {
   const int64 ns = until == kTimeNever ? 0 : until - t->nanotime();
@@ -128,10 +120,6 @@ long selectParking(const HookTable* t, const Sets& s, const timespec* timeout, i
   return r;
 }
 
-bool badTime(const timespec* ts) {
-  return ts != nullptr && (ts->tv_sec < 0 || ts->tv_nsec < 0 || ts->tv_nsec >= kNsPerSec);
-}
-
 Sets setsOf(int n, fd_set* r, fd_set* w, fd_set* e) {
   // SAFETY: an fd_set is an array of words, as the kernel has it.
   return {n,
@@ -139,10 +127,10 @@ Sets setsOf(int n, fd_set* r, fd_set* w, fd_set* e) {
            reinterpret_cast<unsigned long*>(e)}};
 }
 
-long epollParking(const HookTable* t, int ep, epoll_event* ev, int n, int timeout) {
+// epollParking: until 0: only a look.
+long epollParking(const HookTable* t, int ep, epoll_event* ev, int n, int64 until) {
   long r = sys(SYS_epoll_pwait, ep, ev, n, 0, nullptr, 8);
-  if (r != 0 || timeout == 0) return r;
-  const int64 until = untilMs(t, timeout);
+  if (r != 0 || until == 0) return r;
   for (;;) {
     bool late = false;
     const bool waited = waitFile(t, ep, POLLIN, until, &late);
@@ -159,6 +147,17 @@ long epollParking(const HookTable* t, int ep, epoll_event* ev, int n, int timeou
 
 }  // namespace
 
+int64 untilTs(const HookTable* t, const timespec* ts) {
+  if (ts == nullptr) return kTimeNever;
+  const int64 now = t->nanotime();
+  if (ts->tv_sec >= (kTimeNever - now) / kNsPerSec - 1) return kTimeNever;
+  return now + ts->tv_sec * kNsPerSec + ts->tv_nsec;
+}
+
+bool badTime(const timespec* ts) {
+  return ts != nullptr && (ts->tv_sec < 0 || ts->tv_nsec < 0 || ts->tv_nsec >= kNsPerSec);
+}
+
 bool nonblocking(int fd) {
   const long flags = sys(SYS_fcntl, fd, F_GETFL);
   return flags >= 0 && (flags & O_NONBLOCK) != 0;
@@ -166,7 +165,7 @@ bool nonblocking(int fd) {
 
 bool readyNow(int fd, uint32 events) {
   pollfd p{fd, static_cast<short>(events), 0};
-  return sys(SYS_poll, &p, 1, 0) != 0;
+  return fd < 0 || sys(SYS_poll, &p, 1, 0) != 0;  // poll leaves out numbers below 0
 }
 
 bool waitFile(const HookTable* t, int fd, uint32 events, int64 until, bool* late) {
@@ -263,7 +262,7 @@ GORT_HOOKED int pselect(int n, fd_set* r, fd_set* w, fd_set* e, const timespec* 
 GORT_HOOKED int epoll_wait(int ep, epoll_event* ev, int n, int timeout) {
   const HookTable* t = parker();
   if (t == nullptr) return GORT_NEXT(epoll_wait)(ep, ev, n, timeout);
-  return static_cast<int>(ret(epollParking(t, ep, ev, n, timeout)));
+  return static_cast<int>(ret(epollParking(t, ep, ev, n, timeout == 0 ? 0 : untilMs(t, timeout))));
 }
 
 GORT_HOOKED int epoll_pwait(int ep, epoll_event* ev, int n, int timeout, const sigset_t* mask) {
@@ -273,8 +272,22 @@ GORT_HOOKED int epoll_pwait(int ep, epoll_event* ev, int n, int timeout, const s
     return static_cast<int>(
         ret(blocking(t, [&] { return withErrno(GORT_NEXT(epoll_pwait)(ep, ev, n, timeout, mask)); })));
   }
-  return static_cast<int>(ret(epollParking(t, ep, ev, n, timeout)));
+  return static_cast<int>(ret(epollParking(t, ep, ev, n, timeout == 0 ? 0 : untilMs(t, timeout))));
 }
+
+#if __GLIBC_PREREQ(2, 35)
+GORT_HOOKED int epoll_pwait2(int ep, epoll_event* ev, int n, const timespec* timeout, const sigset_t* mask) {
+  const HookTable* t = parker();
+  if (t == nullptr) return GORT_NEXT(epoll_pwait2)(ep, ev, n, timeout, mask);
+  if (mask != nullptr) {
+    return static_cast<int>(
+        ret(blocking(t, [&] { return withErrno(GORT_NEXT(epoll_pwait2)(ep, ev, n, timeout, mask)); })));
+  }
+  if (badTime(timeout)) return static_cast<int>(ret(-EINVAL));
+  const bool only = timeout != nullptr && timeout->tv_sec == 0 && timeout->tv_nsec == 0;
+  return static_cast<int>(ret(epollParking(t, ep, ev, n, only ? 0 : untilTs(t, timeout))));
+}
+#endif
 
 // What _FORTIFY_SOURCE makes of poll.
 extern "C" [[noreturn]] void chkFail() __asm__("__chk_fail");

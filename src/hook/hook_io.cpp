@@ -6,8 +6,10 @@
 //                with MSG_WAITALL go on until all is done.
 //   other files  park until poll says ready, then the plain call inside inSyscall. A pipe is written with RWF_NOWAIT, or
 //                PIPE_BUF bytes at a time where the kernel has not got that: poll promises room for so many.
-// With O_NONBLOCK or MSG_DONTWAIT the result of the first try stands.
-// MSG_WAITALL of recvmsg, recvmmsg and sendmmsg block the thread, without its P.
+// With O_NONBLOCK or MSG_DONTWAIT the result of the first try stands; so does that of MSG_ERRQUEUE and of reading MSG_OOB,
+// which the kernel never lets wait.
+// Ready, but not for this call: a datagram's socket may be written while the receiver that this one goes to has no room.
+// Waiting for such a file would be a busy loop; after a few lies in a row the thread blocks, without its P (onSocket).
 #include "hook/hook.hpp"
 
 #include <fcntl.h>
@@ -23,15 +25,10 @@ namespace gort::hook {
 namespace {
 
 constexpr int kRwfNowait = 8, kMaxIov = 1024;
+constexpr int kLies = 8;                                            // in a row, see above
+constexpr int kNeverWaits = MSG_DONTWAIT | MSG_ERRQUEUE | MSG_OOB;  // of receiving
 
-// untilOf is when an operation that starts now must end, by the option of the socket.
-int64 untilOf(const HookTable* t, int fd, int option) {
-  timeval tv{};
-  socklen_t n = sizeof tv;
-  if (sys(SYS_getsockopt, fd, SOL_SOCKET, option, &tv, &n) < 0 || (tv.tv_sec == 0 && tv.tv_usec == 0))
-    return kTimeNever;
-  return t->nanotime() + tv.tv_sec * int64{1000000000} + tv.tv_usec * int64{1000};
-}
+constexpr int64 kNsPerSec = 1000000000;
 
 struct Way {
   uint32 events;
@@ -43,10 +40,15 @@ constexpr Way kIn{POLLIN, SO_RCVTIMEO}, kOut{POLLOUT, SO_SNDTIMEO};
 template <class F>
 long onSocket(const HookTable* t, int fd, const Way& way, bool dontWait, F f) {
   int64 until = 0;
-  for (;;) {
+  for (int lies = 0;;) {
     const long r = f(MSG_DONTWAIT);
     if (r != -EAGAIN || dontWait || nonblocking(fd)) return r;
-    if (until == 0) until = untilOf(t, fd, way.option);
+    if (until == 0) {
+      until = socketUntil(t, fd, way.option);
+    } else {
+      lies = readyNow(fd, way.events) ? lies + 1 : 0;
+      if (lies == kLies) return blocking(t, [&] { return f(0); });
+    }
     bool late = false;
     if (waitFile(t, fd, way.events, until, &late)) continue;
     if (late) return -EAGAIN;
@@ -60,7 +62,7 @@ long onFile(const HookTable* t, int fd, const Way& way, F f) {
   int64 until = 0;
   while (!readyNow(fd, way.events)) {
     if (nonblocking(fd)) return f();
-    if (until == 0) until = untilOf(t, fd, way.option);
+    if (until == 0) until = socketUntil(t, fd, way.option);
     bool late = false;
     if (waitFile(t, fd, way.events, until, &late)) continue;
     if (late) return -EAGAIN;
@@ -91,7 +93,7 @@ struct From {
 long recvParking(const HookTable* t, int fd, Bytes b, int flags, From from) {
   std::size_t done = 0;
   for (;;) {
-    const long r = onSocket(t, fd, kIn, (flags & MSG_DONTWAIT) != 0, [&](int extra) {
+    const long r = onSocket(t, fd, kIn, (flags & kNeverWaits) != 0, [&](int extra) {
       const int plain = extra != 0 ? flags & ~MSG_WAITALL : flags;
       return sys(SYS_recvfrom, fd, b.p + done, b.n - done, plain | extra, from.addr, from.len);
     });
@@ -121,9 +123,9 @@ long sendParking(const HookTable* t, int fd, Bytes b, int flags, To to) {
 
 Bytes bytesOf(const void* p, std::size_t n) { return {static_cast<char*>(const_cast<void*>(p)), n}; }
 
-// restOf sends what `done` left of the pieces, each by itself: a stream does not care.
+// restOf does what `done` left of the pieces, each by itself: a stream does not care.
 template <class F>
-long restOf(const iovec* iov, std::size_t count, long done, F send) {
+long restOf(const iovec* iov, std::size_t count, long done, F piece) {
   std::size_t skip = static_cast<std::size_t>(done);
   for (std::size_t i = 0; i < count; ++i) {
     if (skip >= iov[i].iov_len) {
@@ -132,7 +134,7 @@ long restOf(const iovec* iov, std::size_t count, long done, F send) {
     }
     const Bytes b{static_cast<char*>(iov[i].iov_base) + skip, iov[i].iov_len - skip};
     skip = 0;
-    const long r = send(b);
+    const long r = piece(b);
     if (r < 0) return done;
     done += r;
     if (static_cast<std::size_t>(r) < b.n) return done;
@@ -155,9 +157,56 @@ long sendmsgParking(const HookTable* t, int fd, const msghdr* m, int flags) {
 }
 
 long recvmsgParking(const HookTable* t, int fd, msghdr* m, int flags) {
-  if ((flags & MSG_WAITALL) != 0) return blocking(t, [&] { return sys(SYS_recvmsg, fd, m, flags); });
-  return onSocket(t, fd, kIn, (flags & MSG_DONTWAIT) != 0,
-                  [&](int extra) { return sys(SYS_recvmsg, fd, m, flags | extra); });
+  const bool all = (flags & MSG_WAITALL) != 0 && goesOn(fd, flags) && (flags & MSG_PEEK) == 0;
+  // What comes with the pieces, such as files, must not get lost: the kernel knows where to stop.
+  if (all && m->msg_controllen != 0) return blocking(t, [&] { return sys(SYS_recvmsg, fd, m, flags); });
+  const long r = onSocket(t, fd, kIn, (flags & kNeverWaits) != 0,
+                          [&](int extra) { return sys(SYS_recvmsg, fd, m, (flags & ~MSG_WAITALL) | extra); });
+  if (r <= 0 || !all) return r;
+  return restOf(m->msg_iov, m->msg_iovlen, r, [&](Bytes b) { return recvParking(t, fd, b, flags, {}); });
+}
+
+// recvmmsgParking takes what is there, and waits again until it has n. As in the kernel, the time limit is looked at when
+// something has come: it does not end a wait.
+long recvmmsgParking(const HookTable* t, int fd, mmsghdr* m, unsigned n, int flags, timespec* limit) {
+  const int64 until = untilTs(t, limit);
+  unsigned done = 0;
+  while (done < n) {
+    const long r = onSocket(t, fd, kIn, (flags & kNeverWaits) != 0, [&](int extra) {
+      return sys(SYS_recvmmsg, fd, m + done, n - done, flags | (extra != 0 ? extra : MSG_WAITFORONE),
+                 nullptr);
+    });
+    if (r <= 0) return done > 0 ? static_cast<long>(done) : r;
+    done += static_cast<unsigned>(r);
+    if (limit != nullptr) {
+      const int64 now = t->nanotime();
+      const int64 left = now >= until ? 0 : until - now;
+      *limit = {left / kNsPerSec, left % kNsPerSec};
+      if (left == 0) break;
+    }
+    if ((flags & (MSG_WAITFORONE | kNeverWaits)) != 0 || nonblocking(fd)) break;
+  }
+  return static_cast<long>(done);
+}
+
+long sendmmsgParking(const HookTable* t, int fd, mmsghdr* m, unsigned n, int flags) {
+  unsigned done = 0;
+  while (done < n) {
+    const long r = onSocket(t, fd, kOut, (flags & MSG_DONTWAIT) != 0, [&](int extra) {
+      return sys(SYS_sendmmsg, fd, m + done, n - done, flags | extra);
+    });
+    if (r <= 0) return done > 0 ? static_cast<long>(done) : r;
+    done += static_cast<unsigned>(r);
+    mmsghdr& last = m[done - 1];
+    const std::size_t whole = total(last.msg_hdr.msg_iov, last.msg_hdr.msg_iovlen);
+    if (last.msg_len >= whole) continue;
+    if (!goesOn(fd, flags)) break;
+    last.msg_len = static_cast<unsigned>(restOf(last.msg_hdr.msg_iov, last.msg_hdr.msg_iovlen,
+                                                static_cast<long>(last.msg_len),
+                                                [&](Bytes b) { return sendParking(t, fd, b, flags, {}); }));
+    if (last.msg_len < whole) break;
+  }
+  return static_cast<long>(done);
 }
 
 bool isPipe(int fd) {
@@ -201,7 +250,7 @@ long connectParking(const HookTable* t, int fd, const sockaddr* addr, socklen_t 
   const long r = sys(SYS_connect, fd, addr, len);
   sys(SYS_fcntl, fd, F_SETFL, flags);
   if (r != -EINPROGRESS) return r;
-  const int64 until = untilOf(t, fd, SO_SNDTIMEO);
+  const int64 until = socketUntil(t, fd, SO_SNDTIMEO);
   while (!readyNow(fd, POLLOUT)) {
     bool late = false;
     if (waitFile(t, fd, POLLOUT, until, &late)) continue;
@@ -228,6 +277,14 @@ void wakeWaiters(int fd) {
 
 }  // namespace
 
+int64 socketUntil(const HookTable* t, int fd, int option) {
+  timeval tv{};
+  socklen_t n = sizeof tv;
+  if (sys(SYS_getsockopt, fd, SOL_SOCKET, option, &tv, &n) < 0 || (tv.tv_sec == 0 && tv.tv_usec == 0))
+    return kTimeNever;
+  return t->nanotime() + tv.tv_sec * kNsPerSec + tv.tv_usec * int64{1000};
+}
+
 }  // namespace gort::hook
 
 using namespace gort::hook;
@@ -253,7 +310,8 @@ GORT_HOOKED ssize_t recvmsg(int fd, msghdr* m, int flags) {
 GORT_HOOKED int recvmmsg(int fd, mmsghdr* m, unsigned n, int flags, timespec* timeout) {
   const HookTable* t = parker();
   if (t == nullptr) return GORT_NEXT(recvmmsg)(fd, m, n, flags, timeout);
-  return static_cast<int>(ret(blocking(t, [&] { return sys(SYS_recvmmsg, fd, m, n, flags, timeout); })));
+  if (badTime(timeout)) return static_cast<int>(ret(-EINVAL));
+  return static_cast<int>(ret(recvmmsgParking(t, fd, m, n, flags, timeout)));
 }
 
 GORT_HOOKED ssize_t send(int fd, const void* p, size_t n, int flags) {
@@ -277,7 +335,7 @@ GORT_HOOKED ssize_t sendmsg(int fd, const msghdr* m, int flags) {
 GORT_HOOKED int sendmmsg(int fd, mmsghdr* m, unsigned n, int flags) {
   const HookTable* t = parker();
   if (t == nullptr) return GORT_NEXT(sendmmsg)(fd, m, n, flags);
-  return static_cast<int>(ret(blocking(t, [&] { return sys(SYS_sendmmsg, fd, m, n, flags); })));
+  return static_cast<int>(ret(sendmmsgParking(t, fd, m, n < kMaxIov ? n : kMaxIov, flags)));
 }
 
 GORT_HOOKED ssize_t read(int fd, void* p, size_t n) {
@@ -345,8 +403,9 @@ GORT_HOOKED int accept(int fd, sockaddr* addr, socklen_t* len) {
 
 GORT_HOOKED int close(int fd) {
   const HookTable* t = parker();
-  const int r = t == nullptr ? GORT_NEXT(close)(fd)
-                             : static_cast<int>(ret(inSyscall(t, [&] { return sys(SYS_close, fd); })));
+  const int r = t == nullptr
+                    ? GORT_NEXT(close)(fd)
+                    : static_cast<int>(ret(inSyscall(t, [&] { return withErrno(GORT_NEXT(close)(fd)); })));
   if (r == 0) wakeWaiters(fd);
   return r;
 }

@@ -175,7 +175,7 @@ int unlockMutex(const HookTable* t, pthread_mutex_t* m) {
   return r;
 }
 
-bool badTime(const timespec* ts) { return ts->tv_nsec < 0 || ts->tv_nsec >= kNsPerSec; }
+bool badNs(const timespec* ts) { return ts->tv_nsec < 0 || ts->tv_nsec >= kNsPerSec; }
 
 // untilOf turns a time of a clock into one of the runtime's; never 0.
 int64 untilOf(const HookTable* t, clockid_t clock, const timespec* ts) {
@@ -252,7 +252,7 @@ int condWait(pthread_cond_t* c, pthread_mutex_t* m, clockid_t clock, const times
   if (t == nullptr) return libcs();
   if (t->goid() == 0) return waitPlain(m, libcs);
   if (!t->canPark() || isShared(c) || kindOf(m) == Kind::libcs) return waitBlocking(t, m, libcs);
-  if (end != nullptr && badTime(end)) return EINVAL;
+  if (end != nullptr && badNs(end)) return EINVAL;
   return waitParking(t, c, m, end != nullptr ? untilOf(t, clock, end) : kTimeNever);
 }
 
@@ -301,7 +301,7 @@ GORT_HOOKED int pthread_mutex_timedlock(pthread_mutex_t* m, const timespec* end)
   const HookTable* t = table();
   const uint64 goid = caller(t);
   const auto libcs = [&] { return GORT_NEXT(pthread_mutex_timedlock)(m, end); };
-  if (goid == 0 || badTime(end)) return libcs();
+  if (goid == 0 || badNs(end)) return libcs();
   return lockMutex(t, m, goid, untilOf(t, CLOCK_REALTIME, end), libcs);
 }
 
@@ -309,7 +309,7 @@ GORT_HOOKED int pthread_mutex_clocklock(pthread_mutex_t* m, clockid_t clock, con
   const HookTable* t = table();
   const uint64 goid = caller(t);
   const auto libcs = [&] { return GORT_NEXT(pthread_mutex_clocklock)(m, clock, end); };
-  if (goid == 0 || badTime(end) || (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC)) return libcs();
+  if (goid == 0 || badNs(end) || (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC)) return libcs();
   return lockMutex(t, m, goid, untilOf(t, clock, end), libcs);
 }
 

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// sleep, usleep, nanosleep, clock_nanosleep: a goroutine's sleep, never interrupted; getaddrinfo and its kin.
+// sleep, usleep, nanosleep, clock_nanosleep: a goroutine's sleep, never interrupted. getaddrinfo, gethostbyname, their kin.
 #include "hook/hook.hpp"
 
 #include <netdb.h>
 #include <time.h>
 #include <unistd.h>
 
+extern "C" int* gort_hook_h_errno_location() __asm__("__h_errno_location");
+
 namespace gort::hook {
 
 namespace {
 
 constexpr int64 kNsPerSec = 1000000000;
-
-bool badTime(const timespec& ts) { return ts.tv_sec < 0 || ts.tv_nsec < 0 || ts.tv_nsec >= kNsPerSec; }
 
 // sleepFor sleeps sec seconds and ns nanoseconds, which may be more than a goroutine can count.
 void sleepFor(const HookTable* t, int64 sec, int64 ns) {
@@ -49,7 +49,7 @@ GORT_HOOKED int usleep(useconds_t us) {
 GORT_HOOKED int nanosleep(const timespec* time, timespec* left) {
   const HookTable* t = parker();
   if (t == nullptr || time == nullptr) return GORT_NEXT(nanosleep)(time, left);
-  if (badTime(*time)) return static_cast<int>(ret(-EINVAL));
+  if (badTime(time)) return static_cast<int>(ret(-EINVAL));
   sleepFor(t, time->tv_sec, time->tv_nsec);
   return 0;
 }
@@ -57,7 +57,7 @@ GORT_HOOKED int nanosleep(const timespec* time, timespec* left) {
 GORT_HOOKED int clock_nanosleep(clockid_t clock, int flags, const timespec* time, timespec* left) {
   const HookTable* t = parker();
   if (t == nullptr || time == nullptr) return GORT_NEXT(clock_nanosleep)(clock, flags, time, left);
-  if (badTime(*time)) return EINVAL;
+  if (badTime(time)) return EINVAL;
   if (!canSleepBy(clock)) {
     return static_cast<int>(
         blocking(t, [&] { return GORT_NEXT(clock_nanosleep)(clock, flags, time, left); }));
@@ -73,30 +73,81 @@ GORT_HOOKED int clock_nanosleep(clockid_t clock, int flags, const timespec* time
   return 0;
 }
 
-// Name resolution is libc's own code, whose calls do not come through here: it runs without the P, on the thread.
+// Name resolution is libc's own code, whose calls do not come through here: it runs without the P, on the thread. Its errors
+// are left in the thread's errno and h_errno, and are carried to the thread that goes on.
+namespace gort::hook {
+
+namespace {
+
+template <class F>
+auto resolve(const HookTable* t, F f) {
+  int e = 0, h = 0;
+  decltype(f()) result{};
+  blocking(t, [&] {
+    result = f();
+    e = getErrno();
+    h = *gort_hook_h_errno_location();
+    return 0L;
+  });
+  *gort_hook_h_errno_location() = h;
+  setErrno(e);
+  return result;
+}
+
+}  // namespace
+
+}  // namespace gort::hook
+
 GORT_HOOKED int getaddrinfo(const char* host, const char* service, const addrinfo* hints, addrinfo** out) {
   const HookTable* t = parker();
   if (t == nullptr) return GORT_NEXT(getaddrinfo)(host, service, hints, out);
-  int e = 0;
-  const long r = blocking(t, [&] {
-    const int result = GORT_NEXT(getaddrinfo)(host, service, hints, out);
-    e = getErrno();
-    return result;
-  });
-  if (r == EAI_SYSTEM) setErrno(e);
-  return static_cast<int>(r);
+  return resolve(t, [&] { return GORT_NEXT(getaddrinfo)(host, service, hints, out); });
 }
 
 GORT_HOOKED int getnameinfo(const sockaddr* addr, socklen_t len, char* host, socklen_t hostLen, char* service,
                             socklen_t serviceLen, int flags) {
   const HookTable* t = parker();
   if (t == nullptr) return GORT_NEXT(getnameinfo)(addr, len, host, hostLen, service, serviceLen, flags);
-  int e = 0;
-  const long r = blocking(t, [&] {
-    const int result = GORT_NEXT(getnameinfo)(addr, len, host, hostLen, service, serviceLen, flags);
-    e = getErrno();
-    return result;
-  });
-  if (r == EAI_SYSTEM) setErrno(e);
-  return static_cast<int>(r);
+  return resolve(
+      t, [&] { return GORT_NEXT(getnameinfo)(addr, len, host, hostLen, service, serviceLen, flags); });
+}
+
+GORT_HOOKED hostent* gethostbyname(const char* name) {
+  const HookTable* t = parker();
+  if (t == nullptr) return GORT_NEXT(gethostbyname)(name);
+  return resolve(t, [&] { return GORT_NEXT(gethostbyname)(name); });
+}
+
+GORT_HOOKED hostent* gethostbyname2(const char* name, int family) {
+  const HookTable* t = parker();
+  if (t == nullptr) return GORT_NEXT(gethostbyname2)(name, family);
+  return resolve(t, [&] { return GORT_NEXT(gethostbyname2)(name, family); });
+}
+
+GORT_HOOKED hostent* gethostbyaddr(const void* addr, socklen_t len, int family) {
+  const HookTable* t = parker();
+  if (t == nullptr) return GORT_NEXT(gethostbyaddr)(addr, len, family);
+  return resolve(t, [&] { return GORT_NEXT(gethostbyaddr)(addr, len, family); });
+}
+
+GORT_HOOKED int gethostbyname_r(const char* name, hostent* entry, char* room, size_t size, hostent** out,
+                                int* error) {
+  const HookTable* t = parker();
+  if (t == nullptr) return GORT_NEXT(gethostbyname_r)(name, entry, room, size, out, error);
+  return resolve(t, [&] { return GORT_NEXT(gethostbyname_r)(name, entry, room, size, out, error); });
+}
+
+GORT_HOOKED int gethostbyname2_r(const char* name, int family, hostent* entry, char* room, size_t size,
+                                 hostent** out, int* error) {
+  const HookTable* t = parker();
+  if (t == nullptr) return GORT_NEXT(gethostbyname2_r)(name, family, entry, room, size, out, error);
+  return resolve(t, [&] { return GORT_NEXT(gethostbyname2_r)(name, family, entry, room, size, out, error); });
+}
+
+GORT_HOOKED int gethostbyaddr_r(const void* addr, socklen_t len, int family, hostent* entry, char* room,
+                                size_t size, hostent** out, int* error) {
+  const HookTable* t = parker();
+  if (t == nullptr) return GORT_NEXT(gethostbyaddr_r)(addr, len, family, entry, room, size, out, error);
+  return resolve(
+      t, [&] { return GORT_NEXT(gethostbyaddr_r)(addr, len, family, entry, room, size, out, error); });
 }

@@ -19,26 +19,12 @@
 namespace {
 
 using gort::clock;
+using hooktest::eachParks;
 using hooktest::Ends;
+using hooktest::expectX;
 using hooktest::parks;
 using hooktest::since;
 using namespace std::chrono_literals;
-
-// eachParks: 64 goroutines wait each for its own pair; then a byte comes on each.
-template <class Wait>
-bool eachParks(Ends::Kind kind, Wait wait) {
-  std::vector<std::unique_ptr<Ends>> pairs;
-  for (int i = 0; i < 64; ++i) pairs.push_back(std::make_unique<Ends>(kind));
-  return parks([&](int i) { wait(pairs[static_cast<std::size_t>(i)]->a); },
-               [&] {
-                 for (auto& p : pairs) EXPECT_EQ(::write(p->b, "x", 1), 1);
-               });
-}
-
-void expectX(ssize_t n, char c) {
-  EXPECT_EQ(n, 1);
-  EXPECT_EQ(c, 'x');
-}
 
 GO_TEST(HookRead, ParksOnASocket) {
   EXPECT_TRUE(eachParks(Ends::socket, [](int fd) {
@@ -397,6 +383,13 @@ GO_TEST(HookConnect, WaitsForTheServerOrItsTimeLimit) {
   }
   EXPECT_EQ(waited, 1);
   for (const int fd : fds) ::close(fd);
+}
+
+GO_TEST(HookAccept, OfNoFileIsAnError) {
+  for (const int fd : {-1, 1 << 20}) {
+    EXPECT_EQ(::accept(fd, nullptr, nullptr), -1);
+    EXPECT_EQ(errno, EBADF);
+  }
 }
 
 GO_TEST(HookAccept, HasATimeLimit) {

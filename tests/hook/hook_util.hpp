@@ -10,6 +10,8 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <memory>
+#include <vector>
 
 #include "lang/chan_util.hpp"
 
@@ -76,6 +78,22 @@ bool parks(Wait wait, Wake wake) {
   EXPECT_EQ(early, 0) << "did not wait";
   EXPECT_LT(n, kFewThreads) << "threads, for " << kWaiters << " waiting goroutines";
   return early == 0 && n < kFewThreads;
+}
+
+// eachParks: 64 goroutines wait each for its own pair; then a byte comes on each.
+template <class Wait>
+bool eachParks(Ends::Kind kind, Wait wait) {
+  std::vector<std::unique_ptr<Ends>> pairs;
+  for (int i = 0; i < 64; ++i) pairs.push_back(std::make_unique<Ends>(kind));
+  return parks([&](int i) { wait(pairs[static_cast<std::size_t>(i)]->a); },
+               [&] {
+                 for (auto& p : pairs) EXPECT_EQ(::write(p->b, "x", 1), 1);
+               });
+}
+
+inline void expectX(ssize_t n, char c) {
+  EXPECT_EQ(n, 1);
+  EXPECT_EQ(c, 'x');
 }
 
 // since is the time from t0 in milliseconds.

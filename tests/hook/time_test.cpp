@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Hooked sleeps and name resolution.
+#include <arpa/inet.h>
 #include <netdb.h>
 #include <time.h>
 
@@ -75,6 +76,31 @@ GO_TEST(HookResolve, GivesLibcsAnswer) {
     });
   }
   wg.wait();
+}
+
+GO_TEST(HookResolve, GethostbynameAndItsKinGiveLibcsAnswer) {
+  gort::wait_group wg;
+  const in_addr loopback{htonl(INADDR_LOOPBACK)};
+  for (int i = 0; i < 8; ++i) {
+    wg.go([&] {
+      hostent entry, *out = nullptr;
+      char room[4096], small[1];
+      int error = 0;
+      EXPECT_EQ(::gethostbyname_r("127.0.0.1", &entry, room, sizeof room, &out, &error), 0);
+      ASSERT_NE(out, nullptr);
+      EXPECT_EQ(std::memcmp(out->h_addr_list[0], &loopback, sizeof loopback), 0);
+      EXPECT_EQ(::gethostbyname2_r("127.0.0.1", AF_INET, &entry, room, sizeof room, &out, &error), 0);
+      EXPECT_EQ(::gethostbyname_r("127.0.0.1", &entry, small, sizeof small, &out, &error), ERANGE);
+      EXPECT_EQ(error, NETDB_INTERNAL);
+      EXPECT_NE(::gethostbyaddr_r(&loopback, 1, AF_INET, &entry, room, sizeof room, &out, &error), 0);
+    });
+  }
+  wg.wait();
+  const hostent* h = ::gethostbyname("127.0.0.1");
+  ASSERT_NE(h, nullptr);
+  EXPECT_EQ(std::memcmp(h->h_addr_list[0], &loopback, sizeof loopback), 0);
+  EXPECT_NE(::gethostbyname2("127.0.0.1", AF_INET), nullptr);
+  EXPECT_EQ(::gethostbyaddr(&loopback, 1, AF_INET), nullptr);
 }
 
 }  // namespace
