@@ -54,10 +54,13 @@ __attribute__((constructor)) void watchForks() { pthread_atfork(nullptr, nullptr
 }  // namespace
 
 void* nextOf(const char* name, const char* version) {
-  void* p = version != nullptr ? dlvsym(RTLD_NEXT, name, version) : nullptr;
-  if (p == nullptr) p = dlsym(RTLD_NEXT, name);
+  void* p = dlsym(RTLD_NEXT, name);
   if (p == nullptr) __builtin_trap();  // a name of libc that libc does not have
-  return p;
+  // An interposer behind us, whose names have no versions, is asked in all calls or in none; dlvsym leaves it out.
+  void* versioned = version != nullptr ? dlvsym(RTLD_NEXT, name, version) : nullptr;
+  Dl_info mine{}, libcs{};
+  if (versioned == nullptr || dladdr(p, &mine) == 0 || dladdr(versioned, &libcs) == 0) return p;
+  return mine.dli_fbase == libcs.dli_fbase ? versioned : p;
 }
 
 void setErrno(int e) { *gort_hook_errno_location() = e; }

@@ -11,6 +11,13 @@
 
 #include "hook/hook_util.hpp"
 
+// ThreadSanitizer reports the unlock of a mutex that is another's, even where the mutex refuses it.
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define GORT_NO_WRONG_UNLOCK
+#endif
+#endif
+
 namespace {
 
 using gort::clock;
@@ -111,6 +118,7 @@ GO_TEST(HookMutex, GoroutinesAndThreadsExcludeEachOther) {
   }
 }
 
+#ifndef GORT_NO_WRONG_UNLOCK
 GO_TEST(HookMutex, RecursionBelongsToTheGoroutine) {
   Mutex m(PTHREAD_MUTEX_RECURSIVE);
   for (int i = 0; i < 3; ++i) EXPECT_EQ(m.lock(), 0);
@@ -132,6 +140,7 @@ GO_TEST(HookMutex, RecursionBelongsToTheGoroutine) {
   for (int i = 0; i < 4; ++i) EXPECT_EQ(m.unlock(), 0);
   EXPECT_EQ(m.unlock(), EPERM);
 }
+#endif
 
 GO_TEST(HookMutex, AGoroutineThatChangedThreadsUnlocks) {
   const int before = gort::runtime::max_procs(1);
@@ -162,6 +171,7 @@ GO_TEST(HookMutex, AGoroutineThatChangedThreadsUnlocks) {
   gort::runtime::max_procs(before);
 }
 
+#ifndef GORT_NO_WRONG_UNLOCK
 GO_TEST(HookMutex, ErrorCheckingMutexesKnowTheirGoroutine) {
   Mutex m(PTHREAD_MUTEX_ERRORCHECK);
   EXPECT_EQ(m.unlock(), EPERM);
@@ -181,11 +191,13 @@ GO_TEST(HookMutex, ErrorCheckingMutexesKnowTheirGoroutine) {
   static_cast<pthread_mutex_t*>(m)->__data.__owner = static_cast<int>(::syscall(SYS_gettid));
   EXPECT_EQ(m.unlock(), 0);
 }
+#endif
 
 GO_TEST(HookMutex, TimeLimitsEndTheWait) {
   for (const int type : kTypes) {
     Mutex m(type);
     EXPECT_EQ(m.lock(), 0);
+    std::atomic<bool> over = false;
     auto t = gort::spawn([&] {
       const auto t0 = clock::now();
       const timespec a = inMs(CLOCK_REALTIME, 20);
@@ -195,11 +207,12 @@ GO_TEST(HookMutex, TimeLimitsEndTheWait) {
       EXPECT_GE(since(t0), 39);
       const timespec past{1, 0};
       EXPECT_EQ(pthread_mutex_timedlock(m, &past), ETIMEDOUT);
+      over = true;
       const timespec later = inMs(CLOCK_REALTIME, 60000);
       EXPECT_EQ(pthread_mutex_timedlock(m, &later), 0);
       EXPECT_EQ(m.unlock(), 0);
     });
-    ::usleep(60000);
+    while (!over) ::usleep(1000);
     EXPECT_EQ(m.unlock(), 0);
     t.join();
   }
@@ -323,11 +336,13 @@ GO_TEST(HookCond, TimeLimitsByTheConditionsClock) {
   }
 }
 
+#ifndef GORT_NO_WRONG_UNLOCK
 GO_TEST(HookCond, WithAMutexOfSomebodyElseIsRefused) {
   Mutex m(PTHREAD_MUTEX_ERRORCHECK);
   pthread_cond_t c = PTHREAD_COND_INITIALIZER;
   EXPECT_EQ(pthread_cond_wait(&c, m), EPERM);
 }
+#endif
 
 GO_TEST(HookCond, PingPongOfAGoroutineAndAThreadLosesNothing) {
   std::mutex m;
