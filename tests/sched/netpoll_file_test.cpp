@@ -98,6 +98,25 @@ GO_TEST(NetpollFile, AnEventWakesWhomItConcernsAndArmsTheFileForTheRest) {
   EXPECT_EQ(early, 0);
 }
 
+GO_TEST(NetpollFile, WhoComesLaterAndWantsLessTakesNothingAway) {
+  Pipe p;
+  auto reader = gort::spawn([&] {
+    FileWait f = waitFor(p.in);
+    EXPECT_EQ(rt::waitFiles(&f, 1, rt::kTimeNever), 1);
+  });
+  settle();
+  auto hangup = gort::spawn([&] {
+    FileWait f = waitFor(p.in, 0);
+    EXPECT_EQ(rt::waitFiles(&f, 1, rt::kTimeNever), 1);
+  });
+  settle();
+  p.put();
+  reader.join();
+  ::close(p.out);
+  hangup.join();
+  p.out = -1;
+}
+
 GO_TEST(NetpollFile, TimeAndClosingEndAWait) {
   Pipe p;
   FileWait f = waitFor(p.in);
