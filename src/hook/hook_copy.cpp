@@ -70,7 +70,8 @@ long spliceParking(const HookTable* t, End in, End out, std::size_t n, unsigned 
     if (!await(t, in.fd, POLLIN, inUntil) || !await(t, out.fd, POLLOUT, outUntil)) return -EAGAIN;
     const long r = call(SPLICE_F_NONBLOCK);
     if (r != -EAGAIN) return r;
-    t->sleepUntil(t->nanotime() + kLookAgainNs);  // somebody else was faster, or a pipe's slots are taken by small pieces
+    t->sleepUntil(t->nanotime() +
+                  kLookAgainNs);  // somebody else was faster, or a pipe's slots are taken by small pieces
   }
 }
 

@@ -96,6 +96,9 @@ inline void expectX(ssize_t n, char c) {
   EXPECT_EQ(c, 'x');
 }
 
+// lastError asks for errno in a function of its own: compilers keep its address over a call that parks (docs/hook.md).
+[[gnu::noinline]] inline int lastError() { return errno; }
+
 // since is the time from t0 in milliseconds.
 inline long long since(gort::clock::time_point t0) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(gort::clock::now() - t0).count();
