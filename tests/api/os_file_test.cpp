@@ -262,14 +262,16 @@ GO_TEST(OsFile, TheRingAndTheThreadsGiveTheSameResults) {
   gort::rt::debug.iouring = usual;
 }
 
-TEST(OsFile, TheRingWorksOnAForeignThread) {
+TEST(OsFile, AForeignThreadWaitsByItselfNotForTheRing) {
   Dir d;
   const int usual = gort::rt::debug.iouring;
   gort::rt::debug.iouring = 2;
+  const std::uint64_t before = os::detail::ring_operations();
   auto f = os::create(d.file("a"));
   EXPECT_EQ(*f->write("abc"), 3u);
   (void)f->seek(0);
   EXPECT_EQ(readAll(*f), "abc");
+  EXPECT_EQ(os::detail::ring_operations(), before);
   gort::rt::debug.iouring = usual;
 }
 
