@@ -70,8 +70,6 @@ result<std::size_t> send_all(net_fd& f, std::span<iovec> v) {
   }
 }
 
-bool is_tcp(network n) { return n.value() <= network::tcp6; }
-
 }  // namespace
 
 void tune(net_fd& f, const dial_options& o) {
@@ -91,8 +89,12 @@ address name_of(int fd, bool peer) {
 result<std::size_t> conn::read(io::bytes b) {
   if (b.empty()) return std::size_t{0};
   net_fd& f = *h_.get();
-  return f.attempt(rt::PollMode::read, "read",
-                   [&] { return sys(SYS_recvfrom, f.fd, b.data(), f.part(b.size()), MSG_DONTWAIT); });
+  return f.attempt(rt::PollMode::read, "read", [&] {
+    const std::size_t asked = f.part(b.size());
+    const long n = sys(SYS_recvfrom, f.fd, b.data(), asked, MSG_DONTWAIT);
+    f.took(asked, n);
+    return n;
+  });
 }
 
 result<std::size_t> conn::write(io::const_bytes b) {
@@ -117,7 +119,11 @@ result<std::size_t> conn::readv(std::span<const io::bytes> b) {
   }
   if (room == 0) return std::size_t{0};
   net_fd& f = *h_.get();
-  return f.attempt(rt::PollMode::read, "read", [&] { return sys(SYS_readv, f.fd, v, n); });
+  return f.attempt(rt::PollMode::read, "read", [&] {
+    const long got = sys(SYS_readv, f.fd, v, n);
+    f.took(room, got);
+    return got;
+  });
 }
 
 result<std::size_t> conn::writev(std::span<const io::const_bytes> b) {
@@ -171,8 +177,11 @@ address conn::local_addr() const { return h_.get()->local; }
 address conn::remote_addr() const { return h_.get()->remote; }
 
 int conn::native_handle() const noexcept {
-  const detail::inside in(*h_.get());
-  return in ? h_.get()->fd : -1;
+  net_fd& f = *h_.get();
+  const detail::inside in(f);
+  if (!in) return -1;
+  rt::pollSticky(f.pd);  // its owner may now do what we do not see
+  return f.fd;
 }
 
 // ---- listener

@@ -6,6 +6,8 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
+
 #include "api/poll_fd.hpp"
 
 namespace gort {
@@ -23,6 +25,7 @@ result<sock_addr> to_sock_addr(const address& a);
 address from_sock_addr(const sock_addr& a);
 
 inline bool is_unix(network n) { return n.value() >= network::unix_stream; }
+inline bool is_tcp(network n) { return n.value() <= network::tcp6; }
 inline bool is_datagram(network n) {
   return (n.value() >= network::udp && n.value() <= network::udp6) || n.value() == network::unix_gram;
 }
@@ -46,6 +49,11 @@ struct net_fd final : gort::detail::poll_fd {
   error close();
 
   std::size_t part(std::size_t n) const { return is_datagram(net) ? n : gort::detail::partly(n); }
+  // took is told what a read that asked for `asked` bytes returned.   Requires: rmu, inside an attempt.
+  void took(std::size_t asked, long n) {
+    constexpr std::size_t most = 0x7ffff000;  // the kernel's MAX_RW_COUNT: a call never gives more
+    emptied_ = is_tcp(net) && n > 0 && static_cast<std::size_t>(n) < std::min(asked, most);
+  }
   // attempt calls f, which returns what a raw system call does, until it says something else than "not now". what: for
   // the error. deadline and close end it.   Runs on: any thread.
   template <class F>
@@ -64,6 +72,11 @@ struct net_fd final : gort::detail::poll_fd {
   gort::mutex endMu;
   int ended = 0;  // bindings whose context is over
   error end;      // the first one's error: what PollError::canceled means
+
+ private:
+  // The last operation on the reading side was a read that left nothing: Note [A socket that was emptied] in
+  // sched/netpoll.cpp. By rmu.
+  bool emptied_ = false;
 };
 
 template <class F>
@@ -80,7 +93,8 @@ result<std::size_t> net_fd::attempt(rt::PollMode mode, const char* what, F f) {
 template <class F>
 result<std::size_t> net_fd::attempt_locked(rt::PollMode mode, const char* what, F f) {
   rt::PollError stop = rt::PollError::none;
-  const long n = until_ready(mode, std::move(f), stop);
+  const bool emptied = mode == rt::PollMode::read && std::exchange(emptied_, false);
+  const long n = until_ready(mode, std::move(f), stop, emptied);
   if (stop != rt::PollError::none) return fail(what, stopped(stop));
   if (n < 0) return fail(what, sys_error(n));
   return static_cast<std::size_t>(n);

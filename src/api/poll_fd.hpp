@@ -36,12 +36,13 @@ struct poll_fd {
   void set_deadline(int mode, gort::clock::time_point t);
 
   // until_ready calls f, which returns what a raw system call does, until it says something else than "not now".
-  // stop: what ended the wait instead.   Requires: entered, the mutex of that direction, pd.   Runs on: any thread.
+  // stop: what ended the wait instead. emptied: the read before this one left nothing, it is no use to call f at once.
+  // Requires: entered, the mutex of that direction, pd.   Runs on: any thread.
   template <class F>
-  long until_ready(rt::PollMode mode, F f, rt::PollError& stop) {
+  long until_ready(rt::PollMode mode, F f, rt::PollError& stop, bool emptied = false) {
     const rt::Entry e;
     long n = 0;
-    stop = rt::pollReset(pd, mode);
+    stop = emptied ? rt::pollWaitEmptied(pd) : rt::pollReset(pd, mode);
     while (stop == rt::PollError::none) {
       if (GORT_UNLIKELY(rt::chaosMode) &&
           rt::cheaprandn(8) == 0) {  // EINTR; or it was ready and is no longer

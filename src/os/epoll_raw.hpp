@@ -9,8 +9,8 @@ struct __attribute__((packed)) EpollEvent {
   uint32 events;
   uint64 data;
 };
-inline constexpr uint32 kEpollIn = 1, kEpollOut = 4, kEpollErr = 8, kEpollHup = 16, kEpollRdHup = 0x2000,
-                        kEpollEt = 1u << 31;
+inline constexpr uint32 kEpollIn = 1, kEpollPri = 2, kEpollOut = 4, kEpollErr = 8, kEpollHup = 16,
+                        kEpollRdHup = 0x2000, kEpollEt = 1u << 31;
 inline constexpr int kEpollCtlAdd = 1, kEpollCtlDel = 2, kEpollCtlMod = 3;
 
 int epollCreate();

@@ -7,6 +7,30 @@
 //   reset and wait, it is seen: before reset, the attempt itself succeeds; later, the word is `ready` and the wait returns.
 //   An edge for a condition that an earlier attempt has already used up costs one attempt more.
 //
+// Note [A socket that was emptied]
+//   A TCP socket that gave less than it was asked for is empty: the next reader may leave out the attempt that would say
+//   EAGAIN, half of all its calls when messages come one at a time. He must not reset either: an edge that has come since
+//   the short read is in the word, and there is no attempt to make up for it. So: no pollReset, no attempt, pollWaitEmptied.
+//     bytes that come after the short read    make an edge after it: in the word, or it wakes the parked reader.
+//     end, error, urgent byte after it        likewise.
+//     end, error, urgent byte *before* it     make no edge any more, and the reader must go on reading. The kernel queued
+//       an event when they came, and it shows them whenever it is fetched, for they stay. Whoever fetches it sets
+//       `sticky`, then passes a full fence, then goes to the word; the reader brings the word to `wait`, passes a full
+//       fence, then looks at `sticky`. Fetched before the short read or after, one of the two sees the other:
+//         fetched, sticky, ready | short read | begin: ready                    an attempt more finds the end
+//         fetched, sticky, ready | reset, short read | begin: wait, sticky      goes on; the word's ready was reset
+//         short read | begin: wait, no sticky, parks | fetched, sticky, ready   woken
+//         fetched | reset, short read | begin: wait | sticky, ready | commit    the commit fails: the word is ready
+//     an edge from before the short read      costs one attempt more, as ever.
+//   Nobody else takes edges of this word away: resets and waits are the reader's, under his mutex, and any other operation
+//   that reads, or fails, makes the next one ordinary (net_fd::attempt_locked). Who reads the socket past us, by its number
+//   or a copy of it, can make it emptier and nothing else: of what has come since our short read an edge has told. But
+//   he could take the urgent byte away before its event is fetched, or change what a read means (kernel TLS): a conn that
+//   has given its number away is sticky. Deadlines, closing, contexts: pollWaitEmptied looks at them first, as pollReset
+//   does.
+//   Rejected: TCP_INQ (recvmsg with control data for every read, and silent about errors); a bit in the word (every CAS
+//   of the hot path would have to carry it).
+//
 // Note [Stop conditions]
 //   closing (with its bit for cancelled), and the deadlines, are words of their own. Who changes one stores it, passes a
 //   full fence and then takes the waiter out of the word (stopWaiter); the waiter announces itself in the word, passes
@@ -146,6 +170,7 @@ int pollOpen(int fd, PollDesc** out) {
   pd->closing.store(0, Order::relaxed);
   pd->rg.reset();
   pd->wg.reset();
+  pd->sticky.store(0, Order::relaxed);
   pd->rd.store(0, Order::relaxed);
   pd->wd.store(0, Order::relaxed);
   pd->timersReady = false;
@@ -173,7 +198,11 @@ PollError pollReset(PollDesc* pd, PollMode mode) {
 
 PollError pollStopped(PollDesc* pd, PollMode mode) { return checkErr(pd, mode); }
 
-PollError pollWait(PollDesc* pd, PollMode mode) {
+namespace {
+
+// wait parks until the word of that direction is ready.   stays: a reason not to park that is looked for once `wait` stands
+// in the word; nullptr: none.
+PollError wait(PollDesc* pd, PollMode mode, const Atomic<uint32>* stays) {
   using Word = PollWord<PollEnv, G>;
   Word& word = wordOf(pd, mode);
   for (;;) {
@@ -186,9 +215,21 @@ PollError pollWait(PollDesc* pd, PollMode mode) {
       case Word::Begin::wait:
         break;
     }
-    if (checkErr(pd, mode) == PollError::none) gopark(blockcommit, &word, WaitReason::ioWait);
-    if (word.end()) return PollError::none;
+    const bool go = stays != nullptr && stays->load(Order::relaxed) != 0;  // after begin's fence
+    if (!go && checkErr(pd, mode) == PollError::none) gopark(blockcommit, &word, WaitReason::ioWait);
+    if (word.end() || go) return PollError::none;
   }
+}
+
+}  // namespace
+
+PollError pollWait(PollDesc* pd, PollMode mode) { return wait(pd, mode, nullptr); }
+
+PollError pollWaitEmptied(PollDesc* pd) { return wait(pd, PollMode::read, &pd->sticky); }
+
+void pollSticky(PollDesc* pd) {
+  pd->sticky.store(1, Order::relaxed);
+  fence(Order::seqCst);  // for each event: who set it first may not go to the word at all
 }
 
 void pollSetDeadline(PollDesc* pd, int64 when, PollMode mode) {

@@ -35,6 +35,8 @@ struct alignas(kCacheLineSize) PollDesc {
   Atomic<uint32> seq{0};      // counts the files this record has stood for
   Atomic<uint32> closing{0};  // bits: kPollClosing, kPollCanceled; written with lock held
   PollWord<PollEnv, G> rg, wg;
+  Atomic<uint32> sticky{
+      0};  // a short read proves nothing; set once, by anyone (Note [A socket that was emptied])
   Mutex lock{LockRank::pollDesc};  // serialises setters of deadlines with each other and with closing
   Atomic<int64> rd{0}, wd{0};      // deadlines: 0 none, -1 passed, else nanotime; by lock, or by CAS to -1
   Timer rt, wt;                    // wt is armed only if wd is not rd
@@ -55,6 +57,11 @@ void pollClose(PollDesc* pd);
 // Requires: one waiter for each direction at a time. Runs on: a goroutine.
 PollError pollReset(PollDesc* pd, PollMode mode);
 PollError pollWait(PollDesc* pd, PollMode mode);
+// pollWaitEmptied takes the place of pollReset and the attempt after it, where the attempt before has emptied the socket:
+// Note [A socket that was emptied]. May return none at once.   Requires: no pollReset, pollWait for reading since then.
+PollError pollWaitEmptied(PollDesc* pd);
+// pollSticky makes pollWaitEmptied return at once, for as long as the file is open. Any thread.
+void pollSticky(PollDesc* pd);
 // pollStopped is pollReset's look alone.
 PollError pollStopped(PollDesc* pd, PollMode mode);
 // pollSetDeadline: when in nanotime; 0 none; a time that is over ends waits at once. May be called at any time.

@@ -3,6 +3,9 @@
 // Every file is registered once, for both directions, edge-triggered. An event carries the address of its PollDesc and
 // the low bits of its seq: an event that was on its way when the file was closed is recognised (2^23 files later it might
 // not be; it then costs its new owner one attempt more).
+// What stays in a socket when its bytes have been read, and makes no event of its own then, is kept from the first event
+// that shows it: the end (RDHUP), an error, an urgent byte (at which a read stops short, with bytes behind it). Not HUP: it
+// comes with one of the others, and alone it is a socket before its connect.
 // Break protocol: netpollBreak wins netpollWakeSig 0 -> 1 and writes the eventfd; the poller that reads it sets the word
 // back to 0 after draining. A break between two polls is kept by the eventfd's counter: no wake-up is lost. A netpoll(0)
 // leaves the event alone: it belongs to the one that waits.
@@ -36,6 +39,8 @@ PollDesc* untag(uint64 data) {
 // The kernel orders an event after the registration of its file; TSan sees this word instead.
 constinit Atomic<uint32> registered{0};
 
+constexpr uint32 kStickyEvents = os::kEpollRdHup | os::kEpollErr | os::kEpollPri;
+
 constinit int epfd = -1, eventfd = -1;
 constinit Atomic<uint32> netpollWakeSig{0};
 
@@ -55,7 +60,7 @@ bool netpollBroken() { return netpollWakeSig.load(Order::acquire) != 0; }
 
 int netpollopen(int fd, PollDesc* pd) {
   if (GORT_TSAN) registered.fetchAdd(1, Order::acqRel);
-  os::EpollEvent ev{os::kEpollIn | os::kEpollOut | os::kEpollRdHup | os::kEpollEt, tag(pd)};
+  os::EpollEvent ev{os::kEpollIn | os::kEpollOut | os::kEpollRdHup | os::kEpollPri | os::kEpollEt, tag(pd)};
   return os::epollCtl(epfd, os::kEpollCtlAdd, fd, &ev);
 }
 
@@ -96,6 +101,7 @@ GQueue netpoll(int64 delay) {
     }
     PollDesc* pd = untag(ev.data);
     if (pd == nullptr) continue;
+    if (GORT_UNLIKELY((ev.events & kStickyEvents) != 0)) pollSticky(pd);  // before the waiter can go on
     const bool r = (ev.events & (os::kEpollIn | os::kEpollRdHup | os::kEpollHup | os::kEpollErr)) != 0;
     const bool w = (ev.events & (os::kEpollOut | os::kEpollHup | os::kEpollErr)) != 0;
     if (r) netpollready(ready, pd, PollMode::read);

@@ -27,7 +27,7 @@ FILES = ["src/sched/proc.cpp", "src/sched/proc_m.cpp", "src/sched/proc_world.cpp
 # What makes a statement part of a protocol.
 SYNC = re.compile(
     r"\b(?:fence|fenceAfterRmw|loadRelaxed|storeRelaxed|casgstatus|lock|unlock|unlockLast|LockGuard|sellock|selunlock|"
-    r"note\w+|netpoll\w*|wakeNetPoller|wakep|resetspinning|startSpinning|startm|stopm|handoffp|submitted|readyLocked|"
+    r"note\w+|netpoll\w*|pollSticky|wakeNetPoller|wakep|resetspinning|startSpinning|startm|stopm|handoffp|submitted|readyLocked|"
     r"readyWithNext|goready|gopark|goparkunlock|ready|park|parkWithTimer|anyWork|checkRunqsNoP|checkTimersNoP|timerPollUntil|"
     r"waitNotRunning|lockHeapOf|publishMin|runqput|putLocal|globrunq\w+|globalWork|hogget|releaseHog|hogAbandon|preemptM|preemptone|pidleput|pidleget|mput|mget|releasep|acquirep|"
     r"leaveQueues|beginChange|dequeue\w*|enqueue|cansemacquire|handoff|switchAway)\s*\(|\bOrder::|\bLockGuard\b|\bunlockf\b|"

@@ -3,6 +3,8 @@
 // src/sched/netpoll.cpp transcribed; Go: netpoll.go) A goroutine tries, finds nothing and waits; against it come the
 // kernel's edge, a close, a deadline, in every order. Claims: nobody sleeps through an edge that came after his attempt, a
 // close or a deadline; a parked goroutine is readied once; a timer of an older deadline ends nothing that is not due.
+// Second part, Stream: Note [A socket that was emptied]. Claim: a reader that leaves out the attempt after a short read
+// gets every byte and the end, however bytes, end and their events fall; and leaves it out when nothing is to be had.
 #include "base/poll_word.hpp"
 #include "model/explorer.hpp"
 
@@ -59,15 +61,16 @@ struct File {
     wake(rg.unblock(false));
   }
 
-  // pollWait. True: try again.
-  bool wait() {
+  // pollWait, and pollWaitEmptied: with `stays`. True: try again.
+  bool wait(const Atomic<uint32_t>* stays = nullptr) {
     using Word = gort::rt::PollWord<Env, model::Parker>;
     for (;;) {
       if (stopped()) return false;
       const Word::Begin b = rg.begin();
       MODEL_ASSERT(b != Word::Begin::twice);
       if (b == Word::Begin::ready) return true;
-      if (GORT_MUT(4) || !stopped()) {
+      const bool go = stays != nullptr && stays->load(Order::relaxed) != 0;
+      if (!go && (GORT_MUT(4) || !stopped())) {
         g.announce();
         saved.set(1);
         if (rg.commit(&g)) {
@@ -76,7 +79,7 @@ struct File {
           g.cancel();
         }
       }
-      if (rg.end()) return true;
+      if (rg.end() || go) return true;
     }
   }
   // read: 1 got the byte, 0 stopped.
@@ -147,6 +150,142 @@ MODEL(TwoReadsTwoEdges, .preemptions = 3) {
     f.arrive();
     f.close();
   });
+  model::joinAll();
+}
+
+// A stream. The kernel's side of it is one word, which its lock makes one: bytes to read, and the end, which stays. Whoever
+// adds to it queues an event; the poller takes the event from the queue, and only then looks at the socket, so that one
+// event may tell of several changes, or of what has been read already.
+struct Stream : File {
+  static constexpr uint32_t kByte = 1, kEnd = 0x100;
+  Atomic<uint32_t> sock{0}, event{0}, sticky{0};
+  bool emptied = false;  // the reader's
+  Stream() {
+    sock.named("sock");
+    event.named("event");
+    sticky.named("sticky");
+    before.set(1);
+  }
+  void segment(uint32_t what) {
+    sock.fetchAdd(what, Order::seqCst);
+    event.store(1, Order::seqCst);
+  }
+  void pollSticky() {
+    sticky.store(1, Order::relaxed);
+    if (!GORT_MUT(9)) model::fence(Order::seqCst);
+  }
+  // netpoll: one look at the queue.
+  void poll() {
+    if (event.exchange(0, Order::seqCst) == 0) return;
+    const uint32_t seen = sock.load(Order::seqCst);
+    if (seen == 0) return;  // read already: nothing for a reader
+    const bool stays = (seen & kEnd) != 0 && !GORT_MUT(6);
+    if (stays && !GORT_MUT(7)) pollSticky();
+    wake(rg.unblock(true));
+    if (stays && GORT_MUT(7)) pollSticky();
+  }
+  // A read that asks for more than there ever is: -1 the end, 0 nothing now, else bytes.
+  int recv() {
+    const uint32_t had = sock.fetchAnd(kEnd, Order::seqCst);
+    const int n = static_cast<int>(had & ~kEnd);
+    return n > 0 ? n : had != 0 ? -1 : 0;
+  }
+  // conn::read. -1: the end; -2: stopped.
+  int readSome() {
+    const bool skip = emptied;
+    emptied = false;
+    if (skip) {
+      if (GORT_MUT(8)) rg.reset();
+      if (GORT_MUT(10)) {
+        if (sticky.load(Order::relaxed) == 0 && !wait()) return -2;
+      } else if (!wait(&sticky)) {
+        return -2;
+      }
+    } else {
+      if (stopped()) return -2;
+      rg.reset();
+    }
+    for (;;) {
+      if (const int n = recv(); n != 0) {
+        emptied = n > 0;
+        return n;
+      }
+      if (!wait()) return -2;
+    }
+  }
+  // readAll reads to the end; it must get `bytes`.
+  void readAll(int bytes) {
+    int sum = 0;
+    for (int n; (n = readSome()) != -1; sum += n) MODEL_ASSERT(n > 0);
+    MODEL_ASSERT(sum == bytes);
+  }
+};
+
+// Byte and end in one segment: one event, no other.
+MODEL(ByteWithTheEnd, .preemptions = 4) {
+  Stream f;
+  model::spawn("reader", [&] { f.readAll(1); });
+  model::spawn("kernel", [&] {
+    f.segment(Stream::kByte + Stream::kEnd);
+    f.poll();
+  });
+  model::joinAll();
+}
+
+// The reader has his short read behind him when the rest comes.
+MODEL(BytesThenTheEnd, .preemptions = 3) {
+  Stream f;
+  model::spawn("reader", [&] { f.readAll(2); });
+  model::spawn("kernel", [&] {
+    f.segment(Stream::kByte);
+    f.poll();
+    f.segment(Stream::kByte + Stream::kEnd);
+    f.poll();
+  });
+  model::joinAll();
+}
+
+// Two threads take events: the older event may be the last to reach the word.
+MODEL(TwoPollers, .preemptions = 3, .maxSeconds = 100) {
+  Stream f;
+  model::spawn("reader", [&] { f.readAll(2); });
+  model::spawn("kernel", [&] {
+    f.segment(Stream::kByte);
+    f.segment(Stream::kByte + Stream::kEnd);
+    f.poll();
+  });
+  model::spawn("poller", [&] { f.poll(); });
+  model::joinAll();
+}
+
+// An edge that comes between the short read and the wait.
+MODEL(ByteBeforeTheWait, .preemptions = 4) {
+  Stream f;
+  f.sock.store(1, Order::seqCst);
+  model::spawn("reader", [&] {
+    for (int sum = 0, n; sum < 3; sum += n) {
+      n = f.readSome();
+      MODEL_ASSERT(n > 0);
+    }
+  });
+  model::spawn("kernel", [&] {
+    f.segment(Stream::kByte);
+    f.poll();
+    f.segment(Stream::kByte);
+    f.poll();
+  });
+  model::joinAll();
+}
+
+// What stops a wait stops this one.
+MODEL(CloseAfterAShortRead, .preemptions = 4) {
+  Stream f;
+  f.sock.store(1, Order::seqCst);
+  model::spawn("reader", [&] {
+    if (f.readSome() == -2) return;
+    MODEL_ASSERT(f.readSome() == -2);
+  });
+  model::spawn("closer", [&] { f.close(); });
   model::joinAll();
 }
 

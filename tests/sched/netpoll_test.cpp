@@ -214,6 +214,78 @@ GO_TEST(Netpoll, ABusyProcessorDoesNotKeepReadersWaiting) {
   EXPECT_EQ(*r, 'w');
 }
 
+// ---- Note [A socket that was emptied]
+
+// readWhatIsThere reads once, as a reader who asks for much; the poller has seen all there is.
+int readWhatIsThere(Pair& p) {
+  settle();
+  EXPECT_EQ(rt::pollReset(p.pd, PollMode::read), PollError::none);
+  char c[16];
+  return static_cast<int>(::read(p.a, c, sizeof c));
+}
+int waitEmptied(Pair& p) {
+  const rt::Entry e;
+  return -1 - static_cast<int>(rt::pollWaitEmptied(p.pd));
+}
+constexpr int kGoOn = -1 - static_cast<int>(PollError::none);
+
+GO_TEST(Netpoll, AWaitAfterAShortReadKeepsTheEdgeThatHasCome) {
+  Pair p;
+  for (int i = 0; i < 20; ++i) {
+    p.write('a');
+    EXPECT_EQ(readWhatIsThere(p), 1);
+    p.write('b');
+    if (i % 2 == 0) settle();
+    EXPECT_EQ(waitEmptied(p), kGoOn);
+    EXPECT_EQ(p.read(), 'b');
+  }
+}
+
+GO_TEST(Netpoll, AWaitAfterAShortReadIsAWait) {
+  Pair p;
+  p.write('a');
+  EXPECT_EQ(readWhatIsThere(p), 1);
+  auto got = gort::make_chan<int>(1);
+  gort::go([&, got] { got.send(waitEmptied(p)); });
+  settle();
+  EXPECT_FALSE(got.try_recv());
+  rt::pollSetDeadline(p.pd, rt::nanotime() + 1000000, PollMode::read);
+  EXPECT_EQ(*got.recv(), kTimeout);
+  p.write('b');
+  settle();
+  EXPECT_EQ(waitEmptied(p), kTimeout) << "whatever is there";
+  rt::pollSetDeadline(p.pd, 0, PollMode::read);
+  EXPECT_EQ(p.read(), 'b');
+  rt::pollUnblock(p.pd);
+  EXPECT_EQ(waitEmptied(p), kClosing);
+}
+
+GO_TEST(Netpoll, AnEndThatCameWithTheBytesIsKept) {
+  Pair p;
+  p.write('a');
+  ::close(p.b);
+  p.b = -1;
+  EXPECT_EQ(readWhatIsThere(p), 1);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(waitEmptied(p), kGoOn) << "its only event came before the read";
+  EXPECT_EQ(p.read(), 0);
+}
+
+GO_TEST(Netpoll, ARecordThatIsUsedAgainHasForgottenTheEnd) {
+  for (int i = 0; i < 10; ++i) {
+    {
+      Pair p;
+      ::close(p.b);
+      p.b = -1;
+      settle();
+    }
+    Pair q;
+    q.write('a');
+    EXPECT_EQ(readWhatIsThere(q), 1);
+    rt::pollSetDeadline(q.pd, rt::nanotime() + 1000000, PollMode::read);
+    EXPECT_EQ(waitEmptied(q), kTimeout);
+  }
+}
+
 // Deadlines, bytes and resets from several goroutines at once; seeded.
 GO_TEST(Netpoll, StressOfDeadlinesAgainstBytes) {
   Pair p;
