@@ -199,8 +199,9 @@ GO_TEST(Netpoll, RecordsAreReusedWithoutConfusion) {
 GO_TEST(Netpoll, ABusyProcessorDoesNotKeepReadersWaiting) {
   Pair p;
   std::atomic<bool> stop{false};
+  gort::wait_group busy;
   for (int i = 0; i < 4; ++i) {
-    gort::go([&] {
+    busy.go([&] {
       while (!stop.load()) gort::yield();
     });
   }
@@ -210,6 +211,7 @@ GO_TEST(Netpoll, ABusyProcessorDoesNotKeepReadersWaiting) {
   p.write('w');
   auto r = got.recv_for(30s);
   stop = true;
+  busy.wait();
   ASSERT_TRUE(r);
   EXPECT_EQ(*r, 'w');
 }
