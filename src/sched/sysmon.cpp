@@ -5,11 +5,12 @@
 // (proc_world.cpp): Ps from long system calls, long slices; hogs that must be rescued (preempt.cpp); timers that
 // nobody has run; stalls, if asked for; stacks of dead goroutines; the trace, if asked for.
 //
-// When. sysmon sleeps 20 us, doubling up to 10 ms while it finds nothing to do (5 ms while every P is busy, 2 ms while
-// somebody waits for one), and while every P is idle until it is woken (0 % CPU; it looks once a minute all the same):
-// by whoever makes a P busy again (pidleget, a system call's end, the end of a stop), or by a shorter time-out of its
-// own when stacks of dead goroutines are still to be given back, when there is a trace to print, or when checkdead held
-// its verdict back because of threads that are not ours: they may end without ever calling.
+// When. sysmon sleeps 20 us, doubling up to 10 ms while it finds nothing to do (5 ms while goroutines run, 2 ms while all Ps
+// are busy and somebody waits for one), and when every P is idle and nothing has run since its last look until it is woken
+// (0 % CPU; it looks once a minute all the same): by whoever makes a P busy again (pidleget, a system call's end, the end of
+// a stop), or by a shorter time-out of its own when stacks of dead goroutines are still to be given back, when there is a
+// trace to print, or when checkdead held its verdict back because of threads that are not ours: they may end without ever
+// calling. A server has all its Ps idle for moments: going to sleep in each, to be woken after it, took 3 to 6 % of one.
 //
 // Where. A thread of its own, on its M's g0, never with a P: it is not preempted, and must not call what needs a P (goready,
 // timers' functions): work goes to injectglist and startm. Its M is not counted by checkdead (nmsys).
@@ -29,7 +30,7 @@ namespace {
 
 constexpr uint32 kMinDelayUs = 20, kMaxDelayUs = 10 * 1000, kAfterSleepUs = 1000;
 constexpr uint32 kWatchUs = 2000;      // while somebody waits for a P: a slice ends when its time is over
-constexpr uint32 kBusyDelayUs = 5000;  // while every P is busy: somebody may come
+constexpr uint32 kBusyDelayUs = 5000;  // while goroutines run: somebody may come
 constexpr int64 kScavengeNs = int64{250} * 1000 * 1000;
 constexpr int64 kIdleWakeNs = int64{60} * 1000 * 1000 * 1000;
 constexpr int64 kPollNs = int64{10} * 1000 * 1000;
@@ -101,9 +102,17 @@ void pollForBusyPs(int64 now) {
   injectglist(ready);
 }
 
+// slices is how many slices of time have begun on all Ps.
+uint32 slices() {
+  uint32 n = 0;
+  for (int32 i = 0; i < gomaxprocs; ++i) n += allp[i]->schedtick.load(Order::relaxed);
+  return n;
+}
+
 // sysmonLoop is rounds until stopSysmon.   Runs on: sysmon.
 void sysmonLoop() {
-  uint32 delay = 0;
+  uint32 delay = 0, seen = 0;
+  bool ran = true;
   int idle = 0;
   int64 lastTrace = 0, lastScavenge = os::nanotime();
   while (!sysmonStop.load(Order::acquire)) {
@@ -115,12 +124,16 @@ void sysmonLoop() {
     if (delay > kMaxDelayUs) delay = kMaxDelayUs;
     if (delay > kWatchUs && sched.npidle.load(Order::relaxed) == 0)
       delay = workWaiting(os::nanotime()) ? kWatchUs : kBusyDelayUs;
+    if (ran && delay > kBusyDelayUs) delay = kBusyDelayUs;
     if (const int64 stall = loadRelaxed(&debug.stallNs) / 4000; GORT_UNLIKELY(stall != 0) && delay > stall)
       delay = static_cast<uint32>(stall);
     os::usleep(delay);
-    if (deepSleep()) {  // not as eager as after a retake: programs that wake for a moment now and then pay for each look
+    const uint32 begun = slices();
+    ran = begun != seen;
+    seen = begun;
+    if (!ran && deepSleep()) {
       idle = 1;
-      delay = kAfterSleepUs;
+      delay = kAfterSleepUs;  // not 20 us: programs that wake for a moment now and then pay for each look
     }
     const int64 now = os::nanotime();
     if (!loadRelaxed(&simMode)) {
