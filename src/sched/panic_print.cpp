@@ -3,10 +3,14 @@
 // The texts and their order are Go's: tests of other people's log parsers depend on them.
 #include "sched/panic_print.hpp"
 
+#include <sys/auxv.h>
+
+#include "arch/asm.hpp"
 #include "os/os_linux.hpp"
 #include "os/signal_raw.hpp"
 #include "sched/funcname.hpp"
 #include "sched/proc.hpp"
+#include "sched/proc_internal.hpp"
 #include "sched/runtime1.hpp"
 #include "unwind/symtab.hpp"
 
@@ -160,6 +164,16 @@ bool startpanic() {
   os::exit(2);
 }
 
+// freezetheworld stops who still runs, so that the report can show where. As far as possible: who is inside the runtime runs
+// on, and may change things.   Requires: the process ends now. Runs on: any stack of a thread with an M, signal handlers too.
+GORT_UNINSTRUMENTED void freezetheworld() {
+  constexpr int kRounds = 5;
+  if (getg() == nullptr || !preemptsBySignal()) return;
+  sched.stopwait = INT32_MAX / 2;  // nobody wakes stopnote
+  sched.gcwaiting.store(true);
+  for (int i = 0; i < kRounds && preemptall(true); ++i) os::usleep(1000);
+}
+
 void endpanic(bool crash) {
   paniclk.store(0, Order::release);
   if (panicking.fetchSub(1) > 1) {
@@ -180,6 +194,16 @@ void donepanic() {
 
 namespace {
 
+// tracebackOrAll: a build without debug information has the user's code under names of ours (goroutine_main<...>), and a call in the last
+// place leaves no frame of his: then all frames are shown rather than none.
+unsigned tracebackOrAll(Printer& w, const Regs& start, const StackBounds& stack, const TraceLevel& t) {
+  const unsigned shown = traceback(w, start, stack, t);
+  if (shown != 0 || t.level <= 0) return shown;
+  TraceLevel everything = t;
+  everything.level = 2;
+  return traceback(w, start, stack, everything);
+}
+
 struct StacksJob {
   const Regs& start;
   const G* gp;
@@ -195,7 +219,7 @@ void printStacksHere(void* p) {
   if (j.gp != nullptr && !isG0) {
     w << '\n';
     goroutineheader(w, j.gp, t);
-    traceback(w, j.start, boundsOf(j.gp), t);
+    (void)tracebackOrAll(w, j.start, boundsOf(j.gp), t);
     printcreatedby(w, j.gp);
   } else if (t.level >= 2) {
     w << "\nruntime stack:\n";
@@ -212,6 +236,7 @@ void printStacks(const Regs& start, const G* gp) {
 }
 
 void printAllStacks(const Regs& start, const G* gp) {
+  freezetheworld();
   StacksJob job{start, gp, true};
   onDeepStack(printStacksHere, &job);
 }
@@ -356,6 +381,9 @@ void printFrame(Printer& w, const Frame& f, const char* name, uintptr pc) {
     w << f.file << ':' << f.line;
   } else {
     const char* module = moduleName(pc);
+    const char* self = reinterpret_cast<const char*>(getauxval(AT_EXECFN));
+    if (module != nullptr && self != nullptr && __builtin_strcmp(module, "/proc/self/exe") == 0)
+      module = self;
     w << (module != nullptr && *module != 0 ? module : "?");
   }
   if (f.entry != 0) w << " +" << Hex{pc - f.entry};
@@ -466,6 +494,12 @@ void printcreatedby(Printer& w, const G* gp) {
   w << '\n';
 }
 
+namespace {
+bool notStarted(const G* gp, const Regs& r) {
+  return gp->startpc != 0 && r.pc == reinterpret_cast<uintptr>(gort_gostart);
+}
+}  // namespace
+
 void tracebackG(Printer& w, const G* gp, const TraceLevel& t) {
   goroutineheader(w, gp, t);
   Regs r;
@@ -473,11 +507,15 @@ void tracebackG(Printer& w, const G* gp, const TraceLevel& t) {
     w << "\tgoroutine running on other thread; stack unavailable\n";
   } else if (!regsOf(gp, r)) {
     w << "\tgoroutine's stack unavailable\n";
-  } else if (traceback(w, r, boundsOf(gp), t) == 0 && gp->startpc != 0) {
+  } else if (notStarted(gp, r)) {
     Regs entry;
     entry.pc = gp->startpc;
     entry.exact = true;
-    printPc(w, entry.returnPc(), t, false);  // not started yet: what it will run
+    TraceLevel everything = t;
+    everything.level = 2;
+    if (printPc(w, entry.returnPc(), t, false) == 0) printPc(w, entry.returnPc(), everything, false);
+  } else {
+    (void)tracebackOrAll(w, r, boundsOf(gp), t);
   }
   printcreatedby(w, gp);
 }

@@ -35,13 +35,14 @@ constexpr int kEpollPwait2 = 441;
 constexpr int64 kSecond = 1000 * 1000 * 1000, kOfferNs = 1000 * 1000, kPromptNs = 100 * 1000;
 
 // Calls that return EINTR though the handler has SA_RESTART; see signal(7). The first ones wait for signals, too.
-constexpr int kSignalWaits[] = {SYS_ppoll,        SYS_pselect6, SYS_epoll_pwait,     kEpollPwait2,
+constexpr int kSignalWaits[] = {SYS_ppoll,         SYS_pselect6, SYS_epoll_pwait,    kEpollPwait2,
                                 SYS_rt_sigsuspend, SYS_pause,    SYS_rt_sigtimedwait};
-constexpr int kOthers[] = {SYS_poll,       SYS_select,         SYS_epoll_wait,     SYS_nanosleep, SYS_clock_nanosleep,
-                           SYS_futex,      SYS_semop,          SYS_semtimedop,     SYS_msgrcv,    SYS_msgsnd,
-                           SYS_io_getevents, 426 /*io_uring_enter*/, SYS_read,     SYS_readv,     SYS_recvfrom,
-                           SYS_recvmsg,    SYS_recvmmsg,       SYS_write,          SYS_writev,    SYS_sendto,
-                           SYS_sendmsg,    SYS_sendmmsg,       SYS_accept,         SYS_accept4,   SYS_connect};
+constexpr int kOthers[] = {
+    SYS_poll,   SYS_select,     SYS_epoll_wait, SYS_nanosleep, SYS_clock_nanosleep, SYS_futex,
+    SYS_semop,  SYS_semtimedop, SYS_msgrcv,     SYS_msgsnd,    SYS_io_getevents,    426 /*io_uring_enter*/,
+    SYS_read,   SYS_readv,      SYS_recvfrom,   SYS_recvmsg,   SYS_recvmmsg,        SYS_write,
+    SYS_writev, SYS_sendto,     SYS_sendmsg,    SYS_sendmmsg,  SYS_accept,          SYS_accept4,
+    SYS_connect};
 
 template <std::size_t N>
 bool in(const int (&list)[N], int nr) {
@@ -80,7 +81,8 @@ int callBefore(uintptr pc) {
 int interruptedCall(const M* mp, uintptr pc, bool seen) {
   int nr = seen ? mp->blockedIn.load(Order::relaxed) : -1;
   if (!seen && os::nanotime() - mp->signalledAt.load(Order::relaxed) > kPromptNs) return -1;
-  if (nr < 0 || nr == SYS_restart_syscall) nr = callBefore(pc);  // restart_syscall: it was stopped (SIGSTOP) and goes on
+  if (nr < 0 || nr == SYS_restart_syscall)
+    nr = callBefore(pc);  // restart_syscall: it was stopped (SIGSTOP) and goes on
   if (in(kSignalWaits, nr)) return seen ? nr : -1;
   return in(kOthers, nr) ? nr : -1;
 }

@@ -12,6 +12,7 @@
 #include "sched/signal_unix.hpp"
 
 #include <sys/auxv.h>
+#include <sys/syscall.h>
 
 #include "base/sanitizer.hpp"
 #include "mem/stackalloc.hpp"
@@ -102,15 +103,18 @@ G* sigFetchG(const Regs& r) {
 // faultReport prints a fault and the stacks; the caller lets the signal take its course.   Runs on: the handler.
 void faultReport(const SigTabEntry& e, const siginfo_t* info, const Regs& r, G* gp) {
   if (!startpanic()) return;
-  const bool hasAddr = e.sig == SIGSEGV || e.sig == SIGBUS;
+  const bool sent = info->si_code <= 0;  // by kill: there is no address, and the instruction is not to blame
+  const bool hasAddr = !sent && (e.sig == SIGSEGV || e.sig == SIGBUS);
   if (gp != nullptr && gp->m != nullptr && gp == gp->m->g0)
     gp->m->throwing = static_cast<int32>(Throwing::runtime);
   {
     Printer w;
     if (hasAddr) w << "unexpected fault address " << info->si_addr << "\nfatal error: fault\n";
     w << "[signal " << e.name << " code=" << Hex{static_cast<uint64>(static_cast<uint32>(info->si_code))};
-    if (hasAddr || e.sig == SIGFPE || e.sig == SIGILL) w << " addr=" << info->si_addr;
-    w << " pc=" << Hex{r.pc} << "]\n";
+    if (!sent && (hasAddr || e.sig == SIGFPE || e.sig == SIGILL)) w << " addr=" << info->si_addr;
+    w << " pc=" << Hex{r.pc};
+    if (sent && info->si_pid != os::sys(SYS_getpid)) w << " sent by process " << int64{info->si_pid};
+    w << "]\n";
   }
   printStacks(r, gp);
   donepanic();

@@ -51,7 +51,8 @@ int in_run() {
 }
 
 inline bool child(const scene& s, int procs) {
-  std::string p = "GOMAXPROCS=" + std::to_string(procs), arenas = "MALLOC_ARENA_MAX=1", path = "PATH=/usr/bin:/bin";
+  std::string p = "GOMAXPROCS=" + std::to_string(procs), arenas = "MALLOC_ARENA_MAX=1",
+              path = "PATH=/usr/bin:/bin";
   char* env[] = {p.data(), arenas.data(), path.data(), nullptr};
   char self[] = "/proc/self/exe";
   char* argv[] = {self, const_cast<char*>(s.name), nullptr};

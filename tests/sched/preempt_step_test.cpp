@@ -94,6 +94,7 @@ const std::uint64_t first = chantest::seed();  // where the strides begin
 template <class F>
 void atEveryInstruction(const char* name, F op) {
   for (const Way way : {Way::freeze, Way::lose}) {
+    while (!canPreempt()) gort::sleep(1ms);  // a thread that could take the P is on its way
     op();
     const int all = stepped(op, -1, way);  // where it parks, up to there
     const int stride = std::min(1 + all / 2 * (all / 100) / (kTraps / 100), 1 + all / kAtLeast);
