@@ -218,9 +218,8 @@ class [[nodiscard]] GORT_API conn {
   error set_keep_alive(gort::clock::duration idle);  // 0: off; whole seconds, rounded up
   [[nodiscard]] address local_addr() const;
   [[nodiscard]] address remote_addr() const;
-  // native_handle belongs to the conn, does not block; -1 once closed. From then on a read takes a system call more when it
-  // has to wait: who has the number can change what a read means.
-  [[nodiscard]] int native_handle() const noexcept;
+  [[nodiscard]] int native_handle()
+      const noexcept;  // the conn's, does not block; -1 once closed; reads cost a bit more then
 
   // Boost.Asio's SyncReadStream and SyncWriteStream; need <gort/asio.hpp>.
   template <class MB, class EC>

@@ -10,6 +10,8 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <filesystem>
+#include <fstream>
 #include <memory>
 #include <set>
 #include <string>
@@ -389,6 +391,35 @@ GO_TEST(Proc, ABlockingCallDoesNotHoldItsProcessor) {
   EXPECT_EQ(reader.join(), 'x');
   ::close(fds[0]);
   ::close(fds[1]);
+}
+
+// monitorSleeps is how often sysmon's thread has gone to sleep so far; -1: nobody tells.
+long monitorSleeps() {
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    std::string name, line;
+    std::getline(std::ifstream(task.path() / "comm"), name);
+    std::ifstream status(task.path() / "status");
+    while (name == "gort-sysmon" && std::getline(status, line)) {
+      if (line.starts_with("voluntary_ctxt_switches:")) return std::stol(line.substr(line.find(':') + 1));
+    }
+  }
+  return -1;
+}
+
+// It used to be put to sleep and woken once a millisecond. On a machine so busy that we stand still for milliseconds it may.
+GO_TEST(Proc, TheMonitorIsNotPutToSleepInEveryGapOfWork) {
+  if (monitorSleeps() < 0) GTEST_SKIP() << "no /proc/self/task here";
+  std::string seen;
+  for (int attempt = 0; attempt < 4; ++attempt) {
+    const auto begin = gort::clock::now();
+    const long before = monitorSleeps();
+    for (int i = 0; i < 800; ++i) gort::sleep(200us);
+    const long n = monitorSleeps() - before;
+    const auto ms = (gort::clock::now() - begin) / 1ms;
+    if (10 * n < 4 * ms) return;
+    seen += std::to_string(n) + " in " + std::to_string(ms) + " ms; ";
+  }
+  ADD_FAILURE() << seen;
 }
 
 GO_TEST(Proc, ManyBlockingCallsAtOnce) {
