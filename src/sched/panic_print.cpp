@@ -167,11 +167,14 @@ bool startpanic() {
 // freezetheworld stops who still runs, so that the report can show where. As far as possible: who is inside the runtime runs
 // on, and may change things.   Requires: the process ends now. Runs on: any stack of a thread with an M, signal handlers too.
 GORT_UNINSTRUMENTED void freezetheworld() {
-  constexpr int kRounds = 5;
+  constexpr int kRounds = 200, kStill = 20;  // of a millisecond; a P may be on its way to a thread that wakes
   if (getg() == nullptr || !preemptsBySignal()) return;
   sched.stopwait = INT32_MAX / 2;  // nobody wakes stopnote
   sched.gcwaiting.store(true);
-  for (int i = 0; i < kRounds && preemptall(true); ++i) os::usleep(1000);
+  for (int i = 0, still = 0; i < kRounds && still < kStill; ++i) {
+    still = preemptall(true) ? 0 : still + 1;
+    os::usleep(1000);
+  }
 }
 
 void endpanic(bool crash) {
