@@ -104,6 +104,8 @@ inline constexpr go_options no_options{{}, 0, {nullptr, nullptr, 0}};
 template <class Fn>
 [[gnu::always_inline]] inline void start_closure(const go_options& o, Fn fn) {
   const new_goroutine n = newproc_begin(o, sizeof(Fn), alignof(Fn), goroutine_main<Fn>);
+  // Nothing, but different for each Fn: else two go statements in two branches become one call, with one creation site.
+  asm volatile("" : : "X"(goroutine_main<Fn>));
   if constexpr (std::is_nothrow_move_constructible_v<Fn>) {
     ::new (n.closure) Fn(std::move(fn));
   } else {
