@@ -20,7 +20,17 @@ inline namespace GORT_ABI {
 
 // What Gort itself fails with. deadline_exceeded (of a context) and io_timeout (of a connection) compare equal to
 // std::errc::timed_out, canceled to std::errc::operation_canceled.
-enum class errc { canceled = 1, deadline_exceeded, closed, eof, no_route, bad_address, io_timeout };
+enum class errc {
+  canceled = 1,
+  deadline_exceeded,
+  closed,
+  eof,
+  no_route,
+  bad_address,
+  io_timeout,
+  no_such_host,
+  unknown_port
+};
 
 [[nodiscard]] GORT_API const std::error_category& category() noexcept;
 [[nodiscard]] inline std::error_code make_error_code(errc e) noexcept {

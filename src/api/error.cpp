@@ -36,6 +36,10 @@ const char* errc_text(int value) {
       return "bad address";
     case errc::io_timeout:
       return "i/o timeout";
+    case errc::no_such_host:
+      return "no such host";
+    case errc::unknown_port:
+      return "unknown port";
   }
   return "error";
 }
@@ -105,9 +109,10 @@ using Kind = error_rep::Kind;
 
 // The immortal ones. Never destroyed: errors may outlive static destructors.
 struct StaticReps {
-  alignas(error_rep) unsigned char room[7][sizeof(error_rep)];
+  static constexpr int kCodes = static_cast<int>(errc::unknown_port);
+  alignas(error_rep) unsigned char room[kCodes + 1][sizeof(error_rep)];
   StaticReps() {
-    for (int i = 1; i <= 6; ++i) make(i, std::error_code(i, kCategory));
+    for (int i = 1; i <= kCodes; ++i) make(i, std::error_code(i, kCategory));
     make(0, std::make_error_code(std::errc::not_enough_memory));
   }
   void make(int i, std::error_code ec) { (new (room[i]) error_rep(Kind::code, true))->code = ec; }
@@ -171,7 +176,7 @@ void append_message(const error_rep& p, std::string& out) {
 
 error::error(std::error_code ec) noexcept {
   if (!ec) return;
-  if (ec.category() == kCategory && ec.value() >= 1 && ec.value() <= 6) {
+  if (ec.category() == kCategory && ec.value() >= 1 && ec.value() <= StaticReps::kCodes) {
     p_ = static_rep(ec.value());
     return;
   }

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstddef>
 
@@ -52,14 +53,13 @@ result<network> network::parse(std::string_view s) {
 // ---- ip
 
 result<ip> ip::parse(std::string_view s) {
+  if (has_nul(s)) return bad("invalid IP address", s);
   ip a;
   const std::size_t percent = s.find('%');
   const std::string text(s.substr(0, percent));
   if (percent == s.npos && inet_pton(AF_INET, text.c_str(), a.b_.data()) == 1) return a;
   a.v4_ = false;
-  if (text.size() != s.substr(0, percent).size() || inet_pton(AF_INET6, text.c_str(), a.b_.data()) != 1) {
-    return bad("invalid IP address", s);
-  }
+  if (inet_pton(AF_INET6, text.c_str(), a.b_.data()) != 1) return bad("invalid IP address", s);
   if (percent != s.npos && !scope_of(s.substr(percent + 1), a.scope_))
     return bad("invalid zone of IP address", s);
   return a;
@@ -97,22 +97,48 @@ std::string ip::string() const {
 
 // ---- address
 
-result<address> address::parse(std::string_view hostport) {
-  const std::size_t colon = hostport.rfind(':');
-  if (colon == hostport.npos) return bad("missing port in address", hostport);
-  std::string_view host = hostport.substr(0, colon);
-  const std::string_view digits = hostport.substr(colon + 1);
-  const bool brackets = host.size() >= 2 && host.front() == '[' && host.back() == ']';
-  if (brackets) host = host.substr(1, host.size() - 2);
-  if (!brackets && host.find(':') != host.npos)
-    return bad("too many colons in address (use [host]:port)", hostport);
+result<host_and_port> split_host_port(std::string_view addr) {
+  if (has_nul(addr)) return bad("NUL in address", addr);
+  const std::size_t colon = addr.rfind(':');
+  if (colon == addr.npos) return bad("missing port in address", addr);
+  host_and_port p{addr.substr(0, colon), addr.substr(colon + 1)};
+  if (addr[0] == '[') {
+    const std::size_t end = addr.find(']');
+    if (end == addr.npos) return bad("missing ']' in address", addr);
+    if (end + 1 != colon) {
+      const bool colons = end + 1 < addr.size() && addr[end + 1] == ':';
+      return bad(colons ? "too many colons in address" : "missing port in address", addr);
+    }
+    p.host = addr.substr(1, end - 1);
+  } else if (p.host.find(':') != p.host.npos) {
+    return bad("too many colons in address (use [host]:port)", addr);
+  }
+  if (p.host.find('[') != p.host.npos) return bad("unexpected '[' in address", addr);
+  if (p.host.find(']') != p.host.npos) return bad("unexpected ']' in address", addr);
+  if (p.port.empty()) return bad("missing port in address", addr);
+  return p;
+}
+
+// getaddrinfo reads a port as strtoul does: blanks, signs. So it is asked for what looks like a name only.
+result<std::optional<std::uint16_t>> port_number(std::string_view s, std::string_view addr) {
+  const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
+  const auto printable = [](char c) { return c > ' ' && c < 0x7f; };
+  if (letter(s[0]) && std::all_of(s.begin(), s.end(), printable)) return std::optional<std::uint16_t>();
   std::uint16_t port = 0;
-  const auto [end, ec] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
-  if (ec != std::errc() || end != digits.data() + digits.size())
-    return bad("invalid port in address", hostport);
-  result<net::ip> a = ip::parse(host);
+  const auto [end, ec] = std::from_chars(s.data(), s.data() + s.size(), port);
+  if (ec != std::errc() || end != s.data() + s.size()) return bad("invalid port in address", addr);
+  return std::optional(port);
+}
+
+result<address> address::parse(std::string_view hostport) {
+  result<host_and_port> p = split_host_port(hostport);
+  if (!p) return p.error();
+  result<std::optional<std::uint16_t>> port = port_number(p->port, hostport);
+  if (!port) return port.error();
+  if (!*port) return bad("invalid port in address", hostport);
+  result<net::ip> a = ip::parse(p->host);
   if (!a) return a.error();
-  return address(*a, port);
+  return address(*a, **port);
 }
 
 address address::unix_path(std::string path) {
@@ -135,11 +161,12 @@ result<sock_addr> to_sock_addr(const address& a) {
   if (a.is_unix()) {
     auto* un = reinterpret_cast<sockaddr_un*>(&s.storage);
     un->sun_family = AF_UNIX;
+    const bool abstract = a.path().starts_with('@');  // the name has a length: NULs are as good as any
+    if (!abstract && has_nul(a.path())) return bad("NUL in the path of a Unix socket", a.path());
     if (a.path().size() >= sizeof un->sun_path) return bad("too long a path for a Unix socket", a.path());
     a.path().copy(un->sun_path, sizeof un->sun_path - 1);
     s.len = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + a.path().size());
     if (!a.path().empty()) {
-      const bool abstract = a.path()[0] == '@';
       if (abstract) un->sun_path[0] = 0;
       if (!abstract) ++s.len;  // its final zero
     }

@@ -72,8 +72,8 @@ result<std::vector<address>> ask(const std::string& host, const std::string& ser
   });
   if (r != 0) {
     const bool nothing = r == EAI_NONAME || r == EAI_NODATA || r == EAI_ADDRFAMILY;
-    if (nothing) return lookup_error(host, error("no such host"));
-    if (r == EAI_SERVICE) return lookup_error(service, error("unknown port"));
+    if (nothing) return lookup_error(host, errc::no_such_host);
+    if (r == EAI_SERVICE) return lookup_error(service, errc::unknown_port);
     return lookup_error(host, error(gai_strerror(r)));
   }
   std::vector<address> found;
@@ -90,6 +90,7 @@ result<std::vector<address>> ask(const std::string& host, const std::string& ser
 // lookup is ask with an end: the answer comes through a channel that nobody may read any more.
 result<std::vector<address>> lookup(const context& ctx, const std::string& host, const std::string& service,
                                     network n) {
+  if (has_nul(host)) return lookup_error(host, error(errc::bad_address));
   static constinit gort::detail::per_run<semaphore> slots;
   semaphore* mine = nullptr;
   {
@@ -108,40 +109,6 @@ result<std::vector<address>> lookup(const context& ctx, const std::string& host,
   return std::move(*got);
 }
 
-struct host_port {
-  std::string host, port;
-  bool numeric = false;  // no resolver needed
-  std::uint16_t number = 0;
-};
-
-result<host_port> split(std::string_view addr) {
-  const std::size_t colon = addr.rfind(':');
-  const auto bad = [&](const char* why) {
-    return error(errc::bad_address).wrap(std::string(why) + " \"" + std::string(addr) + '"');
-  };
-  if (colon == addr.npos) return bad("missing port in address");
-  std::string_view host = addr.substr(0, colon);
-  if (host.size() >= 2 && host.front() == '[' && host.back() == ']') {
-    host = host.substr(1, host.size() - 2);
-  } else if (host.find(':') != host.npos) {
-    return bad("too many colons in address (use [host]:port)");
-  }
-  host_port h;
-  h.host = host;
-  h.port = addr.substr(colon + 1);
-  if (h.port.empty()) return bad("missing port in address");
-  unsigned long v = 0;
-  bool digits = h.port.size() <= 5;
-  for (const char c : h.port) {
-    if (c < '0' || c > '9') digits = false;
-    v = v * 10 + static_cast<unsigned long>(c - '0');
-  }
-  if (digits && v > 65535) return bad("invalid port in address");
-  h.numeric = digits;
-  h.number = digits ? static_cast<std::uint16_t>(v) : 0;
-  return h;
-}
-
 bool fits(network n, const address& a) {
   const int f = family_wanted(n);
   return f == AF_UNSPEC || f == family_of(a);
@@ -151,19 +118,21 @@ bool fits(network n, const address& a) {
 result<std::vector<address>> resolve(const context& ctx, network n, std::string_view addr,
                                      const ip& anywhere) {
   if (is_unix(n)) return std::vector<address>{address::unix_path(std::string(addr))};
-  result<host_port> h = split(addr);
+  result<host_and_port> h = split_host_port(addr);
   if (!h) return h.error();
-  if (h->numeric) {
+  result<std::optional<std::uint16_t>> port = port_number(h->port, addr);
+  if (!port) return port.error();
+  if (*port) {  // no resolver needed
     result<ip> literal = h->host.empty() ? result<ip>(anywhere) : ip::parse(h->host);
     if (literal) {
-      const address a(*literal, h->number);
+      const address a(*literal, **port);
       if (!fits(n, a)) {
         return error(errc::bad_address).wrap("no suitable address for " + std::string(n.string()));
       }
       return std::vector<address>{a};
     }
   }
-  return lookup(ctx, h->host, h->port, n);
+  return lookup(ctx, std::string(h->host), std::string(h->port), n);
 }
 
 // open_socket makes one that does not block, in the poller.

@@ -24,6 +24,15 @@ struct sock_addr {
 result<sock_addr> to_sock_addr(const address& a);
 address from_sock_addr(const sock_addr& a);
 
+// host_and_port are the two parts of "host:port" or "[host]:port", as they stand there.
+struct host_and_port {
+  std::string_view host, port;
+};
+result<host_and_port> split_host_port(std::string_view addr);
+// port_number is the number that s is; nullopt: s is the name of a service. Anything else is an error.
+result<std::optional<std::uint16_t>> port_number(std::string_view s, std::string_view addr);
+inline bool has_nul(std::string_view s) { return s.find('\0') != s.npos; }  // C would see its beginning only
+
 inline bool is_unix(network n) { return n.value() >= network::unix_stream; }
 inline bool is_tcp(network n) { return n.value() <= network::tcp6; }
 inline bool is_datagram(network n) {

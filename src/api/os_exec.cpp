@@ -87,9 +87,9 @@ std::vector<char*> pointers(std::vector<std::string>& v) {
   return p;
 }
 
-bool has_nul(const std::vector<std::string>& v) {
+bool any_has_nul(const std::vector<std::string>& v) {
   for (const std::string& s : v) {
-    if (s.find('\0') != s.npos) return true;
+    if (os::has_nul(s)) return true;
   }
   return false;
 }
@@ -353,7 +353,7 @@ result<process> command::start(const stdio (&io)[3]) {
   s.args = argv_;
   s.env = own_env_ ? without_repeats(env_) : our_env();
   s.path = argv_[0];
-  if (has_nul(s.args) || has_nul(s.env) || dir_.find('\0') != dir_.npos) return s.failed(-EINVAL);
+  if (any_has_nul(s.args) || any_has_nul(s.env) || has_nul(dir_)) return s.failed(-EINVAL);
   auto path = look_path(argv_[0]);
   if (!path) return path.error();
   s.path = *path;

@@ -294,12 +294,17 @@ void file::drop(file_fd* p) noexcept {
 // ---- opening
 
 result<file> adopt(int fd, std::string_view name) {
+  if (has_nul(name)) {
+    sys(SYS_close, fd);
+    return path_error("open", name, sys_error(-EINVAL));
+  }
   auto f = file_fd::make(fd, name);
   if (!f) return path_error("open", name, f.error());
   return file(*f);
 }
 
 result<file> open(std::string_view path, open_mode mode, unsigned perm) {
+  if (has_nul(path)) return path_error("open", path, sys_error(-EINVAL));
   const std::string name(path);
   const long fd =
       detail::outside([&] { return sys(SYS_openat, AT_FDCWD, name.c_str(), flags_of(mode), perm); });

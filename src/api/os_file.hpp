@@ -11,6 +11,8 @@ namespace os {
 
 error path_error(const char* op, std::string_view name, const error& cause);  // "open /x: ..."
 
+inline bool has_nul(std::string_view s) { return s.find('\0') != s.npos; }  // C would see its beginning only
+
 namespace detail {
 
 struct file_fd final : gort::detail::poll_fd {
