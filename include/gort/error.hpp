@@ -71,6 +71,10 @@ std::string describe_payload(const void* p) {
                          { v.what() } -> std::convertible_to<std::string>;
                        }) {
     return v.what();
+  } else if constexpr (requires {
+                         { v.string() } -> std::convertible_to<std::string>;
+                       }) {
+    return v.string();
   } else if constexpr (std::convertible_to<const T&, std::string_view>) {
     return std::string(std::string_view(v));
   } else {
@@ -90,6 +94,7 @@ class [[nodiscard]] GORT_API error {
   requires(std::is_error_code_enum_v<E>) error(E e)
   noexcept : error(make_error_code(e)) {}
   explicit error(std::string_view text);
+  error(std::error_code ec, std::string_view text);  // the code, in other words than its own
   error(const error& o) noexcept : p_(o.p_) {
     if (p_ != nullptr) retain(p_);
   }
@@ -121,7 +126,7 @@ class [[nodiscard]] GORT_API error {
   [[nodiscard]] bool is(const error& target) const noexcept;
   // timeout: the code says that time ran out.
   [[nodiscard]] bool timeout() const noexcept;
-  // of makes an error that carries a value; its text is value.message(), .what(), or the value as text.
+  // of makes an error that carries a value; its text is value.message(), .what(), .string(), or the value as text.
   // as finds the first T carried by this error or one that it wraps or joins; valid as long as the error.
   template <class T>
   [[nodiscard]] static error of(T payload) {
@@ -174,7 +179,7 @@ class GORT_API error_exception : public std::system_error {
 };
 
 namespace detail {
-[[noreturn]] GORT_API void bad_result(bool has_value);
+[[noreturn]] GORT_API void bad_result(const error& e, bool made);
 template <>
 struct must_use<error> : std::true_type {};
 }  // namespace detail
@@ -192,7 +197,7 @@ class [[nodiscard]] result {
 
   result(T v) : v_(std::move(v)) {}
   result(gort::error e) : e_(std::move(e)) {
-    if (!e_) detail::bad_result(false);  // neither value nor error
+    if (!e_) detail::bad_result(e_, true);  // neither value nor error
   }
   template <class E>
   requires(std::is_error_code_enum_v<E>) result(E e) : e_(e) {}
@@ -255,7 +260,7 @@ class [[nodiscard]] result {
 
  private:
   void check() const {
-    if (!v_) detail::bad_result(true);
+    if (!v_) detail::bad_result(e_, false);
   }
 
   std::optional<T> v_;

@@ -93,7 +93,7 @@ struct error_rep {
   const bool immortal;
   // by kind
   std::error_code code;   // code
-  std::string text;       // text, wrap
+  std::string text;       // text, wrap; code: instead of its own, if not empty
   void* value = nullptr;  // payload, note
   const payload_ops* ops = nullptr;
   error_rep* a = nullptr;  // note, wrap, join: owned references
@@ -147,6 +147,10 @@ void lower_system_text(const error_rep& p, std::string& out) {
 void append_message(const error_rep& p, std::string& out) {
   switch (p.kind) {
     case Kind::code:
+      if (!p.text.empty()) {
+        out += p.text;
+        break;
+      }
       out += p.code.message();
       lower_system_text(p, out);
       break;
@@ -192,6 +196,13 @@ error::error(std::string_view text) {
   auto* p = new error_rep(Kind::text, false);
   p_ = p;
   p->text = text;
+}
+
+error::error(std::error_code ec, std::string_view text) {
+  if (!ec) return;
+  p_ = new error_rep(Kind::code, false);
+  p_->code = ec;
+  p_->text = text;
 }
 
 error error::from_payload(void* value, const detail::payload_ops* ops) {
@@ -304,8 +315,10 @@ const char* error_exception::what() const noexcept { return text_.c_str(); }
 
 namespace detail {
 
-void bad_result(bool has_value) {
-  panic(has_value ? "gort: value of a result that holds an error" : "gort: result made from a nil error");
+void bad_result(const error& e, bool made) {
+  if (made) panic("gort: result made from a nil error");
+  if (!e) panic("gort: value of a result whose error was moved away");
+  panic("gort: value of a result that holds an error: " + e.message());
 }
 
 }  // namespace detail

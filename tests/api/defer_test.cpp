@@ -752,7 +752,7 @@ TEST(CatchPanic, ReadingAFailedResultPanics) {
       gort::result<int> r = gort::errc::eof;
       (void)*r;
     });
-    EXPECT_EQ(e.message(), "gort: value of a result that holds an error");
+    EXPECT_EQ(e.message(), "gort: value of a result that holds an error: EOF");
   });
 }
 

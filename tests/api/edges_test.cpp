@@ -3,11 +3,13 @@
 #include <gort/net.hpp>
 #include <gort/os.hpp>
 
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
 #include <string>
+#include <vector>
 
 #include "api/net_util.hpp"
 #include "lang/chan_util.hpp"
@@ -67,7 +69,8 @@ GO_TEST(Names, AUnixPathIsNotCutAtANulButAnAbstractNameMayHoldIt) {
 }
 
 GO_TEST(Names, APortIsDigitsOrTheNameOfAService) {
-  for (const char* port : {" 80", "+80", "\t80", "-1", "80x", "80 ", "65536", "99999", "4294967376", "0x50", ""}) {
+  for (const char* port :
+       {" 80", "+80", "\t80", "-1", "80x", "80 ", "65536", "99999", "4294967376", "0x50", ""}) {
     const std::string at = "127.0.0.1:"s + port;
     EXPECT_EQ(net::dial("tcp", at).error(), errc::bad_address) << at;
     EXPECT_EQ(net::listen("tcp", at).error(), errc::bad_address) << at;
@@ -90,16 +93,40 @@ GO_TEST(Names, AHostThatDoesNotExistHasACode) {
 TEST(Names, AddressesAreSplitAsInGo) {
   const struct {
     const char *text, *says;
-  } cases[] = {{"[::1]", "missing port in address"},      {"[::1:80", "missing ']' in address"},
-               {"[::1]80", "missing port in address"},    {"[::1]:80:90", "too many colons in address"},
-               {"::1:80", "too many colons in address"},  {"a]:80", "unexpected ']' in address"},
-               {"a[b]:80", "unexpected '[' in address"},  {"[[::1]]:80", "missing port in address"},
-               {"1.2.3.4", "missing port in address"},    {"[::1]:", "missing port in address"}};
+  } cases[] = {{"[::1]", "missing port in address"},     {"[::1:80", "missing ']' in address"},
+               {"[::1]80", "missing port in address"},   {"[::1]:80:90", "too many colons in address"},
+               {"::1:80", "too many colons in address"}, {"a]:80", "unexpected ']' in address"},
+               {"a[b]:80", "unexpected '[' in address"}, {"[[::1]]:80", "missing port in address"},
+               {"1.2.3.4", "missing port in address"},   {"[::1]:", "missing port in address"}};
   for (const auto& c : cases) {
     const gort::error e = net::address::parse(c.text).error();
     EXPECT_EQ(e, errc::bad_address) << c.text;
     EXPECT_NE(e.message().find(c.says), std::string::npos) << e.message();
   }
+}
+
+// ---- errors
+
+TEST(ErrorWords, MayStandForACode) {
+  const gort::error e(std::make_error_code(std::errc::no_such_process), "gone");
+  EXPECT_EQ(e.message(), "gone");
+  EXPECT_EQ(e.wrap("kill").message(), "kill: gone");
+  EXPECT_EQ(e, std::errc::no_such_process);
+  EXPECT_TRUE(e.is(std::make_error_code(std::errc::no_such_process)));
+  EXPECT_FALSE(gort::error(std::error_code(), "no error"));
+}
+
+GO_TEST(ResultPanic, SaysWhichErrorItHeld) {
+  const auto says = [](auto f) { return gort::catch_panic(f).message(); };
+  gort::result<int> r = gort::error(errc::eof).wrap("read x");
+  EXPECT_EQ(says([&] { (void)*r; }), "gort: value of a result that holds an error: read x: EOF");
+  (void)std::move(r).error();
+  EXPECT_NE(says([&] {
+              gort::error e = std::move(r).error();
+              (void)*r;
+            }).find("gort: value of a result"),
+            std::string::npos);
+  EXPECT_EQ(says([] { (void)gort::result<int>(gort::error()); }), "gort: result made from a nil error");
 }
 
 }  // namespace
