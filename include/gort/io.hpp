@@ -46,16 +46,23 @@ concept writer = requires(T& t, const_bytes b) {
   { t.write(b) } -> std::same_as<result<std::size_t>>;
 };
 
+// as_bytes shows text, or a vector, std::array, span or C array of trivially copyable elements, as bytes. An array of char
+// is text: it ends before its first NUL.
 [[nodiscard]] inline const_bytes as_bytes(std::string_view s) noexcept { return std::as_bytes(std::span(s)); }
-// as_writable_bytes shows a string, vector or array of trivial elements as bytes.
 template <class C>
-requires requires(C& c) {
-  c.data();
-  c.size();
+requires(!std::is_convertible_v<const C&, std::string_view> && requires(const C& c) { std::span(c); })
+    [[nodiscard]] const_bytes as_bytes(const C& c) noexcept {
+  const std::span s(c);
+  static_assert(std::is_trivially_copyable_v<typename decltype(s)::value_type>);
+  return std::as_bytes(s);
 }
+// as_writable_bytes shows a string, vector, std::array, span or C array of trivially copyable elements as bytes: all of it.
+template <class C>
+requires requires(C& c) { std::span(c); }
 [[nodiscard]] bytes as_writable_bytes(C& c) noexcept {
-  static_assert(std::is_trivially_copyable_v<std::remove_reference_t<decltype(*c.data())>>);
-  return std::as_writable_bytes(std::span(c));
+  const std::span s(c);
+  static_assert(std::is_trivially_copyable_v<typename decltype(s)::value_type>);
+  return std::as_writable_bytes(s);
 }
 
 // read_full fills b. The error is errc::eof if the stream ended before the first byte, and "unexpected: EOF" (its code is

@@ -129,4 +129,27 @@ GO_TEST(ResultPanic, SaysWhichErrorItHeld) {
   EXPECT_EQ(says([] { (void)gort::result<int>(gort::error()); }), "gort: result made from a nil error");
 }
 
+// ---- bytes
+
+TEST(Bytes, OfArraysVectorsAndText) {
+  int c[3] = {1, 2, 3};
+  const int k[2] = {1, 2};
+  std::array<short, 5> a{};
+  const std::vector<std::uint64_t> v(4);
+  std::string s = "abc";
+  char text[8] = "abc";
+  EXPECT_EQ(io::as_bytes(c).size(), sizeof c);
+  EXPECT_EQ(io::as_bytes(k).size(), sizeof k);
+  EXPECT_EQ(io::as_bytes(a).size(), sizeof a);
+  EXPECT_EQ(io::as_bytes(v).size(), 32u);
+  EXPECT_EQ(io::as_bytes(s).size(), 3u);
+  EXPECT_EQ(io::as_bytes("abc").size(), 3u) << "text";
+  EXPECT_EQ(io::as_bytes(text).size(), 3u) << "text";
+  EXPECT_EQ(io::as_writable_bytes(text).size(), 8u);
+  EXPECT_EQ(io::as_writable_bytes(c).size(), sizeof c);
+  EXPECT_EQ(io::as_writable_bytes(a).size(), sizeof a);
+  EXPECT_EQ(io::as_writable_bytes(s).size(), 3u);
+  EXPECT_EQ(static_cast<const void*>(io::as_bytes(c).data()), c);
+}
+
 }  // namespace
