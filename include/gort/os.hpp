@@ -5,11 +5,12 @@
 //   auto n = f->pread(buf, offset);
 //
 //   auto p = gort::os::command{"sort", "-u"}.in(gort::os::stdio::pipe()).start();
-//   (void)p->in().write(text);   p->in().close();   auto status = p->wait(ctx);
+//   (void)p->in().write(text);   (void)p->in().close();   auto status = p->wait(ctx);
 //
 // Rules: one reader and one writer may use a file at once through its offset (others wait for their turn); pread and pwrite
 // by any number. close() may come from anywhere: it wakes who waits for a pipe, FIFO or terminal with errc::closed; the
-// descriptor is released when all have left. Every descriptor made here is closed on exec. Errors name operation and file.
+// descriptor is released when all have left. A file or process that was moved from is as a closed one. Every descriptor made
+// here is closed on exec. Errors name operation and file.
 // Works on goroutines and on any other thread (which then sleeps).
 #pragma once
 #include <gort/context.hpp>
@@ -29,6 +30,26 @@ struct file_fd;  // src/api/os_file.hpp
 struct child;    // src/api/os_exec.cpp
 struct starting;
 struct file_access;
+// file_handle owns one file_fd. Moved from, it shows one that is closed.
+class GORT_API file_handle {
+ public:
+  explicit file_handle(file_fd* p) noexcept : p_(p) {}
+  file_handle(file_handle&& o) noexcept : p_(std::exchange(o.p_, nullptr)) {}
+  file_handle& operator=(file_handle&& o) noexcept {
+    std::swap(p_, o.p_);
+    return *this;
+  }
+  ~file_handle() {
+    if (p_ != nullptr) drop(p_);
+  }
+  [[nodiscard]] file_fd& operator*() const noexcept { return p_ != nullptr ? *p_ : moved_from(); }
+  [[nodiscard]] file_fd* operator->() const noexcept { return &**this; }
+
+ private:
+  static void drop(file_fd* p) noexcept;
+  static file_fd& moved_from() noexcept;
+  file_fd* p_;
+};
 }  // namespace detail
 
 // mode of open: one of read, write, read_write, and any of the others.
@@ -63,14 +84,9 @@ struct file_info {
 class [[nodiscard]] GORT_API file {
  public:
   explicit file(detail::file_fd* p) noexcept : p_(p) {}
-  file(file&& o) noexcept : p_(std::exchange(o.p_, nullptr)) {}
-  file& operator=(file&& o) noexcept {
-    std::swap(p_, o.p_);
-    return *this;
-  }
-  ~file() {
-    if (p_ != nullptr) drop(p_);
-  }
+  file(file&&) noexcept = default;
+  file& operator=(file&&) noexcept = default;
+  ~file() = default;
 
   // read gives some bytes; 0 is the end (or b is empty). write writes everything, or returns an error with an io_error: how
   // far it came; pwrite too.
@@ -106,8 +122,7 @@ class [[nodiscard]] GORT_API file {
 
  private:
   error set_deadline(int mode, gort::clock::time_point t);
-  static void drop(detail::file_fd* p) noexcept;
-  detail::file_fd* p_;
+  detail::file_handle p_;
   friend struct detail::file_access;
 };
 
@@ -164,7 +179,9 @@ class stdio {
   stdio(kind k, int n) noexcept : kind_(k), fd_(n) {}
   kind kind_;
   int fd_;
+  [[nodiscard]] bool is_pipe() const noexcept { return kind_ == kind::pipe; }
   friend struct detail::starting;
+  friend class command;
 };
 
 // process is a started child. Move-only. Its destructor kills a child that nobody waited for, and waits.
@@ -184,7 +201,7 @@ class [[nodiscard]] GORT_API process {
   result<exit_status> wait(const context& ctx);
   error signal(int sig);  // "process already finished" once it has been waited for
   error kill() { return signal(9); }
-  [[nodiscard]] int pid() const noexcept;
+  [[nodiscard]] int pid() const noexcept;  // 0: moved from
   // detach leaves the child alone: a goroutine of its own collects its status.
   void detach() && noexcept;
 
@@ -217,16 +234,20 @@ class GORT_API command {
   command& add_env(std::string name_value);    // on top of ours, or of env(); the last one of a name counts
   command& dir(std::string path);
   command& in(stdio s);
+  command& in_text(
+      std::string text);  // the child reads it as it would read a file, however fast; instead of in()
   command& out(stdio s);
   command& err(stdio s);
 
   // start: a name without a slash is looked for in our PATH. Errors name what failed: "fork/exec /x: no such file or
   // directory", "exec: \"x\": executable file not found in $PATH".
   [[nodiscard]] result<process> start();
-  // run starts and waits; an error also if the child did not succeed.
+  // run starts and waits; an error also if the child did not succeed: "exit status 3", with as<exit_status>(). A context
+  // that is already over: its error, and nothing is started. A pipe whose other end only start() could give: an error.
   error run();
   error run(const context& ctx);
-  // output collects what the child writes to both, combined_output all of it in `out`. Whether it succeeded: status.
+  // output collects what the child writes to both, combined_output all of it in `out`. Whether it succeeded: status. Of
+  // contexts and of in(stdio::pipe()): as run.
   [[nodiscard]] result<command_output> output();
   [[nodiscard]] result<command_output> output(const context& ctx);
   [[nodiscard]] result<command_output> combined_output();
@@ -235,10 +256,12 @@ class GORT_API command {
  private:
   result<command_output> collect(const context& ctx, bool combined);
   result<process> start(const stdio (&io)[3]);
+  error ready_for(const context& ctx, bool collects) const;
 
   std::vector<std::string> argv_, env_;
   bool own_env_ = false;
   std::string dir_;
+  std::optional<std::string> text_;
   stdio io_[3] = {stdio::null(), stdio::null(), stdio::null()};
 };
 

@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cctype>
 #include <csignal>
@@ -41,13 +42,14 @@ using rt::os::sys;
 namespace detail {
 
 struct child final : gort::detail::poll_fd {
-  child(int number, int pidfd) : poll_fd(pidfd), pid(number) {}
+  child(int number, int pidfd, std::string n) : poll_fd(pidfd), pid(number), name(std::move(n)) {}
   ~child() override = default;
 
   result<exit_status> wait();
   error signal(int sig);
 
   const int pid;
+  const std::string name;             // the program
   std::optional<exit_status> status;  // by wmu
 };
 
@@ -58,6 +60,8 @@ namespace {
 using detail::child;
 
 constexpr int kSysPidfdSendSignal = 424, kPidfd = 3;  // waitid's P_PIDFD
+constexpr unsigned kMfdCloexec = 1;
+constexpr std::size_t kPiece = std::size_t{1} << 20;  // preemption may wait for one
 
 // own_fd closes a descriptor that has no file yet.
 class own_fd {
@@ -121,6 +125,8 @@ bool runnable(const std::string& path) {
          sys(SYS_faccessat, AT_FDCWD, path.c_str(), X_OK) == 0;
 }
 
+error exec_error(const std::string& name, const error& cause) { return cause.wrap("exec: \"" + name + '"'); }
+
 // look_path finds a name without a slash in PATH. Only directories with a full path count, as what is found must not
 // depend on where we stand.
 result<std::string> look_path(const std::string& name) {
@@ -137,9 +143,8 @@ result<std::string> look_path(const std::string& name) {
     full += name;
     if (runnable(full)) return full;
   }
-  return error(std::make_error_code(std::errc::no_such_file_or_directory))
-      .wrap("executable file not found in $PATH")
-      .wrap("exec: \"" + name + '"');
+  return exec_error(name, {std::make_error_code(std::errc::no_such_file_or_directory),
+                           "executable file not found in $PATH"});
 }
 
 exit_status status_of(const siginfo_t& info) {
@@ -174,7 +179,7 @@ result<exit_status> child::wait() {
   }
   const std::lock_guard l(wmu);
   if (r == 0) r = sys(SYS_waitid, P_PID, pid, &info, WEXITED, nullptr);
-  if (r < 0) return sys_error(r).wrap("wait");
+  if (r < 0) return path_error("wait", name, sys_error(r));
   status = status_of(info);
   return *status;
 }
@@ -182,7 +187,7 @@ result<exit_status> child::wait() {
 error child::signal(int sig) {
   const std::lock_guard l(wmu);
   if (status) {
-    return error(std::make_error_code(std::errc::no_such_process)).wrap("process already finished");
+    return {std::make_error_code(std::errc::no_such_process), "process already finished"};
   }
   const long r = fd >= 0 ? sys(kSysPidfdSendSignal, fd, sig, nullptr, 0) : sys(SYS_kill, pid, sig);
   return r < 0 ? sys_error(r).wrap("signal") : error();
@@ -208,10 +213,11 @@ process::~process() {
   p_->release();
 }
 
-result<exit_status> process::wait() { return p_->wait(); }
+result<exit_status> process::wait() { return wait(background()); }
 
 result<exit_status> process::wait(const context& ctx) {
   child* c = p_;
+  if (c == nullptr) return error(errc::closed).wrap("wait");
   struct keep {
     child* c;
     explicit keep(child* x) : c(x) { c->retain(); }
@@ -221,13 +227,16 @@ result<exit_status> process::wait(const context& ctx) {
     }
   };
   const after_guard guard = after_func(ctx, [k = keep(c)] { (void)k.c->signal(SIGKILL); });
+  if (ctx.err()) (void)c->signal(SIGKILL);  // over before we came: not only when the callback gets its turn
   auto r = c->wait();
-  if (r && r->signal() == SIGKILL && ctx.err()) return ctx.err().wrap("wait");
+  if (r && r->signal() == SIGKILL && ctx.err()) return path_error("wait", c->name, ctx.err());
   return r;
 }
 
-error process::signal(int sig) { return p_->signal(sig); }
-int process::pid() const noexcept { return p_->pid; }
+error process::signal(int sig) {
+  return p_ != nullptr ? p_->signal(sig) : error(errc::closed).wrap("signal");
+}
+int process::pid() const noexcept { return p_ != nullptr ? p_->pid : 0; }
 
 void process::detach() && noexcept {
   child* c = std::exchange(p_, nullptr);
@@ -262,6 +271,11 @@ command& command::dir(std::string path) {
 }
 command& command::in(stdio s) {
   io_[0] = s;
+  text_.reset();
+  return *this;
+}
+command& command::in_text(std::string text) {
+  text_ = std::move(text);
   return *this;
 }
 command& command::out(stdio s) {
@@ -286,6 +300,7 @@ struct starting {
 
   error failed(long r) const { return path_error("fork/exec", path, sys_error(r)); }
   error give(int i, const stdio& s);
+  error give_text(std::string_view text);
   result<child*> launch(const std::string& dir);
 };
 
@@ -320,6 +335,21 @@ error starting::give(int i, const stdio& s) {
   return {};
 }
 
+// give_text puts text where the child reads it at leisure: nobody has to stand by and feed it.
+error starting::give_text(std::string_view text) {
+  const long n = sys(SYS_memfd_create, "stdin", kMfdCloexec);
+  if (n < 0) return failed(n);
+  theirs[0] = own_fd(static_cast<int>(n));
+  a.fds[0] = theirs[0].get();
+  while (!text.empty()) {
+    const long w = sys(SYS_write, a.fds[0], text.data(), std::min(text.size(), kPiece));
+    if (w < 0 && w != -EINTR) return failed(w);
+    if (w > 0) text.remove_prefix(static_cast<std::size_t>(w));
+  }
+  const long r = sys(SYS_lseek, a.fds[0], 0, SEEK_SET);
+  return r < 0 ? failed(r) : error();
+}
+
 result<child*> starting::launch(const std::string& dir) {
   const std::vector<char*> argv = pointers(args), envp = pointers(env);
   const std::unique_ptr<char[]> stack(new char[rt::os::kSpawnStack]);
@@ -337,7 +367,7 @@ result<child*> starting::launch(const std::string& dir) {
   });
   if (pid < 0 && a.failedStep == rt::os::SpawnStep::chdir) return path_error("chdir", dir, sys_error(pid));
   if (pid < 0) return failed(pid);
-  auto* c = new child(static_cast<int>(pid), a.pidfd);
+  auto* c = new child(static_cast<int>(pid), a.pidfd, path);
   if (a.pidfd >= 0) {
     const rt::Entry e;
     if (rt::pollOpen(a.pidfd, &c->pd) < 0) c->pd = nullptr;
@@ -358,7 +388,7 @@ result<process> command::start(const stdio (&io)[3]) {
   if (!path) return path.error();
   s.path = *path;
   for (int i = 0; i < 3; ++i) {
-    if (error e = s.give(i, io[i])) return e;
+    if (error e = i == 0 && text_ ? s.give_text(*text_) : s.give(i, io[i])) return e;
   }
   constexpr const char* kNames[] = {"|stdin", "|stdout", "|stderr"};
   std::optional<file> files[3];
@@ -379,12 +409,22 @@ result<process> command::start(const stdio (&io)[3]) {
 
 error command::run() { return run(background()); }
 
+// ready_for is the error of a call that starts a child and waits for it: it must end by itself.
+error command::ready_for(const context& ctx, bool collects) const {
+  if (error e = ctx.err()) return argv_.empty() ? e : exec_error(argv_[0], e);
+  bool pipe = io_[0].is_pipe() && !text_;
+  if (!collects) pipe = pipe || io_[1].is_pipe() || io_[2].is_pipe();
+  if (!pipe || argv_.empty()) return {};
+  return exec_error(argv_[0], error("nobody would hold the other end of the pipe; use start()"));
+}
+
 error command::run(const context& ctx) {
+  if (error e = ready_for(ctx, false)) return e;
   auto p = start();
   if (!p) return p.error();
   auto status = p->wait(ctx);
   if (!status) return status.error();
-  return status->success() ? error() : error(status->string());
+  return status->success() ? error() : error::of(*status);
 }
 
 namespace {
@@ -402,6 +442,7 @@ error read_all(file& f, std::string& into) {
 }  // namespace
 
 result<command_output> command::collect(const context& ctx, bool combined) {
+  if (error e = ready_for(ctx, true)) return e;
   const stdio io[3] = {io_[0], stdio::pipe(), combined ? stdio::same() : stdio::pipe()};
   auto p = start(io);
   if (!p) return p.error();

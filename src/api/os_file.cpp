@@ -18,6 +18,7 @@
 #include <sys/uio.h>
 
 #include <algorithm>
+#include <new>
 
 #include "api/os_uring.hpp"
 #include "api/per_run.hpp"
@@ -118,7 +119,7 @@ int flags_of(open_mode m) {
 }  // namespace
 
 error path_error(const char* op, std::string_view name, const error& cause) {
-  return cause.wrap(std::string(op) + ' ' + std::string(name));
+  return cause.wrap(name.empty() ? std::string(op) : std::string(op) + ' ' + std::string(name));
 }
 
 namespace detail {
@@ -274,6 +275,8 @@ error file::close() noexcept { return p_->shut() ? error() : failed(*p_, "close"
 
 error file::set_deadline(int mode, gort::clock::time_point t) {
   file_fd& f = *p_;
+  const inside in(f);
+  if (!in) return failed(f, "set deadline", errc::closed);
   if (f.pd == nullptr) return failed(f, "set deadline", error("file type does not support deadlines"));
   f.set_deadline(mode, t);
   return {};
@@ -286,9 +289,16 @@ int file::native_handle() const noexcept {
   return in ? p_->fd : -1;
 }
 
-void file::drop(file_fd* p) noexcept {
+void detail::file_handle::drop(file_fd* p) noexcept {
   (void)p->shut();
   p->release();
+}
+
+// Never destroyed: a file may be a static.
+file_fd& detail::file_handle::moved_from() noexcept {
+  alignas(file_fd) static unsigned char room[sizeof(file_fd)];
+  static file_fd* const one = new (room) file_fd(file_fd::never_open{});
+  return *one;
 }
 
 // ---- opening

@@ -17,6 +17,7 @@ namespace detail {
 
 struct file_fd final : gort::detail::poll_fd {
   file_fd(int sysfd, std::string_view n, bool can_break) : poll_fd(sysfd), name(n), breaks(can_break) {}
+  explicit file_fd(never_open n) : poll_fd(n), breaks(false) {}
   ~file_fd() override = default;
 
   // make takes over sysfd, also when it fails.

@@ -23,6 +23,8 @@ error poll_error(rt::PollError e);
 
 struct poll_fd {
   explicit poll_fd(int sysfd) : fd(sysfd) {}
+  struct never_open {};
+  explicit poll_fd(never_open) : fd(-1), state_(kClosed) {}  // what moved-from objects are
   poll_fd(const poll_fd&) = delete;
   poll_fd& operator=(const poll_fd&) = delete;
 

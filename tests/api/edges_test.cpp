@@ -105,6 +105,105 @@ TEST(Names, AddressesAreSplitAsInGo) {
   }
 }
 
+// ---- moved-from objects
+
+GO_TEST(MovedFrom, AFileIsAsAClosedOne) {
+  os::file f = os::open("/dev/null", os::open_mode::read_write).value(), stays = std::move(f);
+  Pair p = connected();
+  std::array<std::byte, 4> b{};
+  EXPECT_EQ(f.read(b).error(), errc::closed);
+  EXPECT_EQ(f.write("x").error().message(), "write: use of closed object");
+  EXPECT_EQ(f.pread(b, 0).error(), errc::closed);
+  EXPECT_EQ(f.pwrite(b, 0).error(), errc::closed);
+  EXPECT_EQ(f.seek(0).error(), errc::closed);
+  EXPECT_EQ(f.stat().error(), errc::closed);
+  EXPECT_EQ(f.size().error(), errc::closed);
+  EXPECT_EQ(f.truncate(0), errc::closed);
+  EXPECT_EQ(f.sync(), errc::closed);
+  EXPECT_EQ(f.close(), errc::closed);
+  EXPECT_EQ(f.set_deadline(clock::now()), errc::closed);
+  EXPECT_EQ(p.client.copy_from(f).error(), errc::closed);
+  EXPECT_EQ(p.client.send_file(f, 0, 1).error(), errc::closed);
+  EXPECT_EQ(f.name(), "");
+  EXPECT_EQ(f.native_handle(), -1);
+  EXPECT_TRUE(stays.write("x"));
+}
+
+GO_TEST(MovedFrom, AProcessToo) {
+  os::process p = os::command{"true"}.in(os::stdio::pipe()).start().value(), stays = std::move(p);
+  EXPECT_EQ(p.wait().error(), errc::closed);
+  EXPECT_EQ(p.wait(gort::background()).error(), errc::closed);
+  EXPECT_EQ(p.kill(), errc::closed);
+  EXPECT_EQ(p.pid(), 0);
+  EXPECT_EQ(p.in().write("x").error(), errc::closed);
+  std::move(p).detach();
+  EXPECT_TRUE(stays.wait().value().success());
+}
+
+TEST(ClosedFile, TakesNoDeadline) {
+  os::pipe_ends p = os::pipe().value();
+  EXPECT_FALSE(p.reader.set_read_deadline(clock::now() + 1h));
+  EXPECT_FALSE(p.reader.close());
+  EXPECT_EQ(p.reader.set_read_deadline(clock::now() + 1h), errc::closed);
+}
+
+// ---- commands
+
+GO_TEST(Command, AContextThatIsOverStartsNothing) {
+  const std::string path = "/tmp/gort-edges-ran-" + std::to_string(::getpid());
+  auto over = gort::with_cancel(gort::background());
+  over.cancel();
+  os::command c{"/bin/sh", "-c", "echo > " + path};
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_EQ(c.run(over), errc::canceled);
+    EXPECT_EQ(c.output(over).error(), errc::canceled);
+    EXPECT_EQ(c.combined_output(over).error().message(), "exec: \"/bin/sh\": context canceled");
+  }
+  EXPECT_NE(::access(path.c_str(), F_OK), 0);
+  os::process p = os::command{"/bin/sleep", "1000"}.start().value();
+  EXPECT_EQ(p.wait(over).error().message(), "wait /bin/sleep: context canceled");
+}
+
+GO_TEST(Command, APipeThatNobodyWouldHoldIsAnError) {
+  constexpr std::string_view says = "exec: \"cat\": nobody would hold the other end of the pipe; use start()";
+  EXPECT_EQ(os::command{"cat"}.in(os::stdio::pipe()).output().error().message(), says);
+  EXPECT_EQ(os::command{"cat"}.in(os::stdio::pipe()).combined_output().error().message(), says);
+  EXPECT_EQ(os::command{"cat"}.in(os::stdio::pipe()).run().message(), says);
+  EXPECT_EQ(os::command{"cat"}.out(os::stdio::pipe()).run().message(), says);
+  EXPECT_EQ(os::command{"cat"}.err(os::stdio::pipe()).run().message(), says);
+}
+
+GO_TEST(Command, TextIsGivenAsInput) {
+  os::command sort{"sort"};
+  sort.in_text("b\nc\na\n");
+  EXPECT_EQ(sort.output().value().out, "a\nb\nc\n");
+  EXPECT_EQ(sort.output().value().out, "a\nb\nc\n") << "again from the beginning";
+  EXPECT_EQ(sort.in(os::stdio::null()).output().value().out, "");
+  EXPECT_EQ(os::command{"cat"}.in(os::stdio::pipe()).in_text("").output().value().out, "");
+  const std::string big(std::size_t{3} << 20, 'x');
+  EXPECT_TRUE(os::command{"cat"}.in_text(big).output().value().out == big);
+  const int before = openFiles();
+  EXPECT_FALSE(os::command{"true"}.in_text(big).run()) << "a child that reads nothing";
+  EXPECT_EQ(openFiles(), before);
+}
+
+GO_TEST(Command, TheErrorOfRunHasTheStatus) {
+  const gort::error e = os::command{"/bin/sh", "-c", "exit 3"}.run().wrap("x");
+  ASSERT_NE(e.as<os::exit_status>(), nullptr);
+  EXPECT_EQ(e.as<os::exit_status>()->code(), 3);
+  EXPECT_EQ(e.message(), "x: exit status 3");
+}
+
+GO_TEST(Command, OneThatIsNotThereSaysItOnce) {
+  const gort::error e = os::command{"no-such-z"}.run();
+  EXPECT_EQ(e.message(), "exec: \"no-such-z\": executable file not found in $PATH");
+  EXPECT_EQ(e, std::errc::no_such_file_or_directory);
+  os::process p = os::command{"true"}.start().value();
+  ASSERT_TRUE(p.wait());
+  EXPECT_EQ(p.kill().message(), "process already finished");
+  EXPECT_EQ(p.kill(), std::errc::no_such_process);
+}
+
 // ---- errors
 
 TEST(ErrorWords, MayStandForACode) {

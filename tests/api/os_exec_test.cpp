@@ -63,9 +63,7 @@ GO_TEST(OsExec, ANameIsLookedForInPath) {
   EXPECT_EQ(o->out, "found");
   auto none = command{"no-such-program-anywhere"}.start();
   ASSERT_FALSE(none);
-  EXPECT_EQ(
-      none.error().message(),
-      "exec: \"no-such-program-anywhere\": executable file not found in $PATH: no such file or directory");
+  EXPECT_EQ(none.error().message(), "exec: \"no-such-program-anywhere\": executable file not found in $PATH");
 }
 
 GO_TEST(OsExec, AFailedStartNamesWhatFailed) {
@@ -145,7 +143,7 @@ GO_TEST(OsExec, WaitParksAndOthersGoOn) {
   EXPECT_TRUE(p->wait()->success());
   EXPECT_TRUE(done);
   EXPECT_TRUE(p->wait()->success());  // the same answer again
-  EXPECT_EQ(p->kill().message(), "process already finished: no such process");
+  EXPECT_EQ(p->kill().message(), "process already finished");
 }
 
 GO_TEST(OsExec, ASignalShowsInTheStatus) {
