@@ -9,8 +9,9 @@
 //
 // Rules: one reader and one writer may use a conn at once (others wait for their turn). close() may come from anywhere and
 // wakes both; the descriptor is released when they have left. A conn must outlive the calls on it: share it by reference
-// inside an errgroup, else through a shared_ptr. Errors name operation, network and addresses ("dial tcp 127.0.0.1:1:
-// connect: connection refused"); a deadline that passed is error::timeout(), a closed conn is errc::closed.
+// inside an errgroup, else through a shared_ptr. One that was moved from is as a closed one. Errors name operation, network
+// and addresses ("dial tcp 127.0.0.1:1: connect: connection refused"); a deadline that passed is error::timeout(), a closed
+// conn is errc::closed.
 // Works on goroutines and on any other thread (which then sleeps).
 #pragma once
 #include <gort/context.hpp>
@@ -98,7 +99,7 @@ class GORT_API address {
 namespace detail {
 struct net_fd;
 struct bound;
-// fd_handle owns one net_fd.
+// fd_handle owns one net_fd. Moved from, it shows one that is closed.
 class GORT_API fd_handle {
  public:
   explicit fd_handle(net_fd* p) noexcept : p_(p) {}
@@ -111,10 +112,11 @@ class GORT_API fd_handle {
     if (p_ != nullptr) drop(p_);
   }
   void swap(fd_handle& o) noexcept { std::swap(p_, o.p_); }
-  [[nodiscard]] net_fd* get() const noexcept { return p_; }
+  [[nodiscard]] net_fd* get() const noexcept { return p_ != nullptr ? p_ : moved_from(); }
 
  private:
   static void drop(net_fd* p) noexcept;
+  static net_fd* moved_from() noexcept;
   net_fd* p_;
 };
 template <class B>
@@ -136,9 +138,10 @@ class [[nodiscard]] GORT_API binding {
   bool stop() noexcept;
 
  private:
-  explicit binding(detail::bound* p) noexcept : p_(p) {}
+  binding(const detail::fd_handle& h, const context& ctx);
   detail::bound* p_;
   friend class conn;
+  friend class packet_conn;
 };
 
 // descriptor owns one that came from another process. Move-only.
@@ -215,7 +218,7 @@ class [[nodiscard]] GORT_API conn {
   error close() noexcept;                            // closing twice: errc::closed
   error close_write() noexcept;                      // the peer reads the end; reading goes on
   error set_no_delay(bool on);                       // on from the start
-  error set_keep_alive(gort::clock::duration idle);  // 0: off; whole seconds, rounded up
+  error set_keep_alive(gort::clock::duration idle);  // 0 or less: off; whole seconds, rounded up
   [[nodiscard]] address local_addr() const;
   [[nodiscard]] address remote_addr() const;
   [[nodiscard]] int native_handle()
@@ -261,7 +264,8 @@ class [[nodiscard]] GORT_API listener {
     set_deadline_at(gort::detail::to_tp(t));
   }
   [[nodiscard]] address addr() const;
-  error close() noexcept;  // wakes all accepts with errc::closed
+  error close() noexcept;                            // wakes all accepts with errc::closed
+  [[nodiscard]] int native_handle() const noexcept;  // as conn's
 
  private:
   void set_deadline_at(gort::clock::time_point t);
@@ -282,21 +286,36 @@ class [[nodiscard]] GORT_API packet_conn {
   };
   [[nodiscard]] result<packet> read_from(io::bytes b);
   result<std::size_t> write_to(io::const_bytes b, const address& to);
+  // Deadlines, contexts and the descriptor: as conn's.
+  template <class C, class D>
+  void set_deadline(std::chrono::time_point<C, D> t) {
+    set_deadline_at(3, gort::detail::to_tp(t));
+  }
   template <class C, class D>
   void set_read_deadline(std::chrono::time_point<C, D> t) {
-    set_read_deadline_at(gort::detail::to_tp(t));
+    set_deadline_at(1, gort::detail::to_tp(t));
   }
+  template <class C, class D>
+  void set_write_deadline(std::chrono::time_point<C, D> t) {
+    set_deadline_at(2, gort::detail::to_tp(t));
+  }
+  template <class R, class P>
+  void set_timeout(std::chrono::duration<R, P> d) {
+    set_deadline_at(3, gort::detail::deadline_after(gort::detail::to_ns(d)));
+  }
+  binding bind(const context& ctx);
   [[nodiscard]] address local_addr() const;
   error close() noexcept;
+  [[nodiscard]] int native_handle() const noexcept;
 
  private:
-  void set_read_deadline_at(gort::clock::time_point t);
+  void set_deadline_at(int mode, gort::clock::time_point t);
   detail::fd_handle h_;
 };
 
 struct dial_options {
-  gort::clock::duration timeout{};                              // 0: none of its own
-  gort::clock::duration keep_alive = std::chrono::seconds(15);  // 0: off
+  gort::clock::duration timeout{};                              // 0: none of its own; negative: over
+  gort::clock::duration keep_alive = std::chrono::seconds(15);  // 0 or less: off
   gort::clock::duration fallback_delay =
       std::chrono::milliseconds(300);  // head start of the first address family
   bool no_delay = true;
@@ -315,7 +334,14 @@ struct listen_options {
 // listen: ":8080" and "[::]:8080" take both families with "tcp"; port 0 chooses one, see listener::addr.
 [[nodiscard]] GORT_API result<listener> listen(network n, std::string_view addr,
                                                const listen_options& o = {});
-[[nodiscard]] GORT_API result<packet_conn> listen_packet(network n, std::string_view addr);
+// listen_packet has no backlog: that option says nothing here.
+[[nodiscard]] GORT_API result<packet_conn> listen_packet(network n, std::string_view addr,
+                                                         const listen_options& o = {});
+// adopt makes a conn of a connected socket that came from elsewhere (conn::read_msg, another library); adopt_listener a
+// listener of one that listens (socket activation). Both find out what it is, take the descriptor over, also when they fail,
+// and make it not block and close on exec; the former holds for all copies of it. A Unix listener's path stays when closed.
+[[nodiscard]] GORT_API result<conn> adopt(int fd);
+[[nodiscard]] GORT_API result<listener> adopt_listener(int fd);
 // lookup_ip asks the system's resolver (on a thread of its own, at most 64 at once). When ctx ends it returns; the
 // resolver's own work goes on behind.
 [[nodiscard]] GORT_API result<std::vector<ip>> lookup_ip(const context& ctx, std::string_view host);

@@ -234,8 +234,7 @@ class GORT_API command {
   command& add_env(std::string name_value);    // on top of ours, or of env(); the last one of a name counts
   command& dir(std::string path);
   command& in(stdio s);
-  command& in_text(
-      std::string text);  // the child reads it as it would read a file, however fast; instead of in()
+  command& in_text(std::string text);  // instead of in(): the child reads it as it would read a file
   command& out(stdio s);
   command& err(stdio s);
 

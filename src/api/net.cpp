@@ -84,6 +84,13 @@ address name_of(int fd, bool peer) {
   return from_sock_addr(s);
 }
 
+namespace {
+int number_of(net_fd& f) {
+  const detail::inside in(f);
+  return in ? f.fd : -1;
+}
+}  // namespace
+
 // ---- conn
 
 result<std::size_t> conn::read(io::bytes b) {
@@ -250,6 +257,7 @@ result<conn> listener::accept(const context& ctx) {
 void listener::set_deadline_at(gort::clock::time_point t) { h_.get()->set_deadline(1, t); }
 address listener::addr() const { return h_.get()->local; }
 error listener::close() noexcept { return h_.get()->close(); }
+int listener::native_handle() const noexcept { return number_of(*h_.get()); }
 
 // ---- packet_conn
 
@@ -261,11 +269,12 @@ result<packet_conn::packet> packet_conn::read_from(io::bytes b) {
     return sys(SYS_recvfrom, f.fd, b.data(), b.size(), MSG_DONTWAIT, from.get(), &from.len);
   });
   if (!n) return n.error();
-  return packet{*n, from_sock_addr(from)};
+  return packet{*n, from.len == 0 && is_unix(f.net) ? address::unix_path({}) : from_sock_addr(from)};
 }
 
 result<std::size_t> packet_conn::write_to(io::const_bytes b, const address& to) {
   net_fd& f = *h_.get();
+  if (f.fd < 0) return came_to(f.fail("write", errc::closed), 0);
   result<sock_addr> s = to_sock_addr(to);
   if (!s) return came_to(f.fail("write", s.error()), 0);
   auto n = f.attempt(rt::PollMode::write, "write", [&] {
@@ -275,9 +284,10 @@ result<std::size_t> packet_conn::write_to(io::const_bytes b, const address& to) 
   return n;
 }
 
-void packet_conn::set_read_deadline_at(gort::clock::time_point t) { h_.get()->set_deadline(1, t); }
+void packet_conn::set_deadline_at(int mode, gort::clock::time_point t) { h_.get()->set_deadline(mode, t); }
 address packet_conn::local_addr() const { return h_.get()->local; }
 error packet_conn::close() noexcept { return h_.get()->close(); }
+int packet_conn::native_handle() const noexcept { return number_of(*h_.get()); }
 
 }  // namespace net
 }  // namespace GORT_ABI

@@ -10,6 +10,7 @@
 #include <gort/select.hpp>
 #include <gort/timer.hpp>
 
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <sys/syscall.h>
@@ -256,6 +257,7 @@ result<conn> dial(const context& ctx, network n, std::string_view addr, const di
   const std::string words = "dial " + std::string(n.string()) + ' ' + std::string(addr);
   if (error e = ctx.err()) return e.wrap(words);
   gort::clock::time_point until = gort::clock::time_point::max();
+  if (o.timeout.count() < 0) return error(errc::io_timeout).wrap(words);
   if (o.timeout.count() > 0) until = gort::detail::deadline_after(o.timeout);
   if (const auto d = ctx.deadline(); d && *d < until) until = *d;
   result<std::vector<address>> all = resolve(ctx, n, addr, ip::v4({127, 0, 0, 1}));
@@ -316,11 +318,86 @@ result<listener> listen(network n, std::string_view addr, const listen_options& 
   return listener(std::move(*h));
 }
 
-result<packet_conn> listen_packet(network n, std::string_view addr) {
+result<packet_conn> listen_packet(network n, std::string_view addr, const listen_options& o) {
   if (!is_datagram(n)) return error("listen " + std::string(n.string()) + ": a stream: use listen");
-  result<detail::fd_handle> h = bound(n, addr, false);
+  result<detail::fd_handle> h = bound(n, addr, o.reuse_port);
   if (!h) return h.error();
   return packet_conn(std::move(*h));
+}
+
+// ---- sockets from elsewhere
+
+namespace {
+
+result<int> option_of(int fd, int name) {
+  int v = 0;
+  socklen_t len = sizeof v;
+  const long r = sys(SYS_getsockopt, fd, SOL_SOCKET, name, &v, &len);
+  if (r < 0) return sys_error(r);
+  return v;
+}
+
+result<network> kind_of(int fd) {
+  const result<int> domain = option_of(fd, SO_DOMAIN), type = option_of(fd, SO_TYPE),
+                    protocol = option_of(fd, SO_PROTOCOL);
+  for (const result<int>* r : {&domain, &type, &protocol}) {
+    if (!*r) return r->error();
+  }
+  if (*domain == AF_UNIX) {
+    if (*type == SOCK_SEQPACKET) return network(network::unix_packet);
+    return network(*type == SOCK_DGRAM ? network::unix_gram : network::unix_stream);
+  }
+  if (*domain == AF_INET || *domain == AF_INET6) {
+    if (*protocol == IPPROTO_TCP) return network(network::tcp);
+    if (*protocol == IPPROTO_UDP) return network(network::udp);
+  }
+  return error(std::make_error_code(std::errc::protocol_not_supported));
+}
+
+// taken_over is a socket of ours now, of which SO_ACCEPTCONN is what is wanted.
+result<detail::fd_handle> taken_over(int fd, bool listening) {
+  const auto closing = [fd](const error& e) {
+    sys(SYS_close, fd);
+    return e.wrap("adopt");
+  };
+  result<network> n = kind_of(fd);
+  if (!n) return closing(n.error());
+  result<int> accepts = option_of(fd, SO_ACCEPTCONN);
+  if (!accepts) return closing(accepts.error());
+  if ((*accepts != 0) != listening) {
+    return closing({std::make_error_code(std::errc::invalid_argument),
+                    listening ? "the socket does not listen" : "the socket listens: use adopt_listener"});
+  }
+  const long flags = sys(SYS_fcntl, fd, F_GETFL);
+  if (flags < 0) return closing(sys_error(flags));
+  sys(SYS_fcntl, fd, F_SETFL, flags | O_NONBLOCK);
+  sys(SYS_fcntl, fd, F_SETFD, FD_CLOEXEC);
+  result<net_fd*> made = net_fd::make(fd, *n);
+  if (!made) return made.error().wrap("adopt");
+  (*made)->local = name_of(fd, false);
+  return detail::fd_handle(*made);
+}
+
+}  // namespace
+
+result<conn> adopt(int fd) {
+  result<detail::fd_handle> h = taken_over(fd, false);
+  if (!h) return h.error();
+  net_fd& f = *h->get();
+  sock_addr peer;
+  if (const long r = sys(SYS_getpeername, fd, peer.get(), &peer.len); r < 0)
+    return sys_error(r).wrap("adopt");
+  f.remote = from_sock_addr(peer);
+  tune(f, {});
+  conn c(std::move(*h));
+  (void)c.native_handle();  // others know the number, or have copies
+  return c;
+}
+
+result<listener> adopt_listener(int fd) {
+  result<detail::fd_handle> h = taken_over(fd, true);
+  if (!h) return h.error();
+  return listener(std::move(*h));
 }
 
 result<std::vector<ip>> lookup_ip(const context& ctx, std::string_view host) {

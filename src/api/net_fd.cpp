@@ -2,6 +2,7 @@
 #include "api/net_fd.hpp"
 
 #include <cerrno>
+#include <new>
 #include <sys/syscall.h>
 
 #include "os/os_linux.hpp"
@@ -12,12 +13,18 @@ namespace net {
 
 using rt::os::sys;
 
+namespace {
+// nowhere is the address of an end that is not there: a listener has no peer.
+bool nowhere(const address& a) { return a == address(); }
+}  // namespace
+
 error op_error(const char* op, network n, const address* source, const address* target, const error& cause) {
   std::string words = op;
   words += ' ';
   words += n.string();
-  const std::string from = source != nullptr ? source->string() : std::string();
-  const std::string to = target != nullptr ? target->string() : std::string();
+  const std::string from = source == nullptr || nowhere(*source) ? std::string() : source->string();
+  const std::string to =
+      target == nullptr || (source != nullptr && nowhere(*target)) ? std::string() : target->string();
   if (!from.empty()) words += ' ' + from;
   if (!to.empty()) words += (from.empty() ? " " : "->") + to;
   return cause.wrap(words);
@@ -50,12 +57,20 @@ error net_fd::stopped(rt::PollError stop) {
 }
 
 error net_fd::fail(const char* what, const error& cause) const {
+  if (fd < 0) return cause.wrap(what);  // moved from: of what, nobody knows
   return op_error(what, net, &local, &remote, cause);
 }
 
 void fd_handle::drop(net_fd* p) noexcept {
   (void)p->close();
   p->release();
+}
+
+// Never destroyed: a conn may be a static.
+net_fd* fd_handle::moved_from() noexcept {
+  alignas(net_fd) static unsigned char room[sizeof(net_fd)];
+  static net_fd* const one = new (room) net_fd(net_fd::never_open{});
+  return one;
 }
 
 }  // namespace detail

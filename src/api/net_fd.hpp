@@ -50,6 +50,7 @@ using gort::detail::poll_error;
 
 struct net_fd final : gort::detail::poll_fd {
   net_fd(int sysfd, network n) : poll_fd(sysfd), net(n) {}
+  explicit net_fd(never_open n) : poll_fd(n), net(network::tcp) {}
   ~net_fd() override = default;
 
   // make takes over sysfd, also when it fails.

@@ -95,11 +95,15 @@ bool binding::stop() noexcept {
   return !over;
 }
 
-binding conn::bind(const context& ctx) {
-  auto* b = new detail::bound(*h_.get(), ctx);
-  b->guard.emplace(after_func(ctx, callback(b)));
-  return binding(b);
+binding::binding(const detail::fd_handle& h, const context& ctx) : p_(nullptr) {
+  net_fd& f = *h.get();
+  if (f.fd < 0) return;  // moved from
+  p_ = new detail::bound(f, ctx);
+  p_->guard.emplace(after_func(ctx, callback(p_)));
 }
+
+binding conn::bind(const context& ctx) { return {h_, ctx}; }
+binding packet_conn::bind(const context& ctx) { return {h_, ctx}; }
 
 // ---- files
 
@@ -180,8 +184,13 @@ descriptor::~descriptor() {
 result<std::size_t> conn::write_msg(io::const_bytes b, std::span<const int> fds) {
   net_fd& f = *h_.get();
   if (fds.empty()) return write(b);
-  if (b.empty() || fds.size() > kMostFds || !is_unix(f.net))
-    return came_to(f.fail("write", sys_error(-EINVAL)), 0);
+  const char* wrong = nullptr;
+  if (!is_unix(f.net)) wrong = "only Unix sockets carry descriptors";
+  if (b.empty()) wrong = "descriptors need at least one byte to travel with";
+  if (fds.size() > kMostFds) wrong = "more than 253 descriptors";
+  if (wrong != nullptr && f.fd >= 0) {
+    return came_to(f.fail("write", {std::make_error_code(std::errc::invalid_argument), wrong}), 0);
+  }
   alignas(cmsghdr) unsigned char control[CMSG_SPACE(kMostFds * sizeof(int))] = {};
   iovec v{const_cast<std::byte*>(b.data()), b.size()};
   msghdr m{};

@@ -107,6 +107,54 @@ TEST(Names, AddressesAreSplitAsInGo) {
 
 // ---- moved-from objects
 
+GO_TEST(MovedFrom, AConnIsAsAClosedOne) {
+  Pair p = connected();
+  net::conn stays = std::move(p.client);
+  net::conn& gone = p.client;
+  std::array<std::byte, 4> b{};
+  const io::bytes in[] = {b};
+  const io::const_bytes out[] = {b};
+  os::file null = os::open("/dev/null").value();
+  EXPECT_EQ(gone.read(b).error(), errc::closed);
+  EXPECT_EQ(gone.read(b).error().message(), "read: use of closed object");
+  EXPECT_EQ(gone.write("x").error(), errc::closed);
+  EXPECT_EQ(gone.readv(in).error(), errc::closed);
+  EXPECT_EQ(gone.writev(out).error(), errc::closed);
+  EXPECT_EQ(gone.send_file(null, 0, 1).error(), errc::closed);
+  EXPECT_EQ(gone.write_msg(b, std::array{0}).error(), errc::closed);
+  EXPECT_EQ(gone.read_msg(b).error(), errc::closed);
+  EXPECT_EQ(gone.close(), errc::closed);
+  EXPECT_EQ(gone.close_write(), errc::closed);
+  EXPECT_EQ(gone.set_no_delay(true), errc::closed);
+  EXPECT_EQ(gone.set_keep_alive(1s), errc::closed);
+  gone.set_timeout(1s);
+  EXPECT_EQ(gone.local_addr(), net::address());
+  EXPECT_EQ(gone.remote_addr(), net::address());
+  EXPECT_EQ(gone.native_handle(), -1);
+  auto ctx = gort::with_cancel(gort::background());
+  net::binding bound = gone.bind(ctx);
+  ctx.cancel();
+  EXPECT_TRUE(bound.stop());
+  EXPECT_TRUE(stays.write("x"));
+  gone = std::move(stays);
+  EXPECT_TRUE(gone.write("x")) << "one that was given another works again";
+}
+
+GO_TEST(MovedFrom, ListenersAndPacketsToo) {
+  net::listener l = listenLocal(), l2 = std::move(l);
+  EXPECT_EQ(l.accept().error(), errc::closed);
+  EXPECT_EQ(l.close(), errc::closed);
+  EXPECT_EQ(l.addr(), net::address());
+  EXPECT_EQ(l.native_handle(), -1);
+  net::packet_conn p = net::listen_packet("udp", "127.0.0.1:0").value(), p2 = std::move(p);
+  std::array<std::byte, 4> b{};
+  EXPECT_EQ(p.read_from(b).error(), errc::closed);
+  EXPECT_EQ(p.write_to(b, p2.local_addr()).error().message(), "write: use of closed object");
+  EXPECT_EQ(p.close(), errc::closed);
+  EXPECT_EQ(p.local_addr(), net::address());
+  EXPECT_EQ(p.native_handle(), -1);
+}
+
 GO_TEST(MovedFrom, AFileIsAsAClosedOne) {
   os::file f = os::open("/dev/null", os::open_mode::read_write).value(), stays = std::move(f);
   Pair p = connected();
@@ -145,6 +193,25 @@ TEST(ClosedFile, TakesNoDeadline) {
   EXPECT_FALSE(p.reader.set_read_deadline(clock::now() + 1h));
   EXPECT_FALSE(p.reader.close());
   EXPECT_EQ(p.reader.set_read_deadline(clock::now() + 1h), errc::closed);
+}
+
+// ---- time
+
+GO_TEST(DialTimeout, ANegativeOneIsOverAtOnce) {
+  net::listener l = listenLocal();
+  const auto e = net::dial("tcp", l.addr().string(), {.timeout = -1s}).error();
+  EXPECT_EQ(e, errc::io_timeout) << e.message();
+  EXPECT_EQ(e.message(), "dial tcp " + l.addr().string() + ": i/o timeout");
+  EXPECT_TRUE(net::dial("tcp", l.addr().string(), {.timeout = 0s})) << "none";
+}
+
+GO_TEST(KeepAlive, ANegativeOneIsNone) {
+  Pair p = connected();
+  EXPECT_FALSE(p.client.set_keep_alive(-1s));
+  int on = 1;
+  socklen_t len = sizeof on;
+  ASSERT_EQ(::getsockopt(p.client.native_handle(), SOL_SOCKET, SO_KEEPALIVE, &on, &len), 0);
+  EXPECT_EQ(on, 0);
 }
 
 // ---- commands
@@ -226,6 +293,132 @@ GO_TEST(ResultPanic, SaysWhichErrorItHeld) {
             }).find("gort: value of a result"),
             std::string::npos);
   EXPECT_EQ(says([] { (void)gort::result<int>(gort::error()); }), "gort: result made from a nil error");
+}
+
+GO_TEST(Words, APeerThatIsNotThereIsNotNamed) {
+  net::listener l = listenLocal();
+  const std::string at = l.addr().string();
+  EXPECT_FALSE(l.close());
+  EXPECT_EQ(l.accept().error().message(), "accept tcp " + at + ": use of closed object");
+  net::packet_conn p = net::listen_packet("udp", "127.0.0.1:0").value();
+  EXPECT_FALSE(p.close());
+  std::array<std::byte, 1> b{};
+  EXPECT_EQ(p.read_from(b).error().message(),
+            "read udp " + p.local_addr().string() + ": use of closed object");
+}
+
+GO_TEST(UnixPackets, AnUnnamedSenderHasAnEmptyPath) {
+  const std::string name = "@gort-edges-gram-" + std::to_string(::getpid());
+  net::packet_conn to = net::listen_packet("unixgram", name).value();
+  net::conn from = net::dial("unixgram", name).value();
+  ASSERT_TRUE(from.write("hi"));
+  std::array<std::byte, 8> b{};
+  auto got = to.read_from(b);
+  ASSERT_TRUE(got) << got.error().message();
+  EXPECT_TRUE(got->from.is_unix());
+  EXPECT_EQ(got->from.path(), "");
+}
+
+GO_TEST(WriteMsg, SaysWhatIsWrong) {
+  Pair p = connected("unix", "@gort-edges-msg-" + std::to_string(::getpid()));
+  const std::vector<int> many(254, 0);
+  const gort::error empty = p.client.write_msg({}, std::array{0}).error(),
+                    lot = p.client.write_msg(io::as_bytes("x"), many).error();
+  EXPECT_NE(empty.message().find(": descriptors need at least one byte to travel with"), std::string::npos);
+  EXPECT_NE(lot.message().find(": more than 253 descriptors"), std::string::npos) << lot.message();
+  EXPECT_EQ(empty, std::errc::invalid_argument);
+  EXPECT_EQ(lot, std::errc::invalid_argument);
+  Pair tcp = connected();
+  EXPECT_NE(
+      tcp.client.write_msg(io::as_bytes("x"), std::array{0}).error().message().find("only Unix sockets"),
+      std::string::npos);
+}
+
+// ---- packets, and sockets from elsewhere
+
+GO_TEST(PacketConn, HasWhatAConnHas) {
+  net::packet_conn p = net::listen_packet("udp", "127.0.0.1:0").value();
+  std::array<std::byte, 8> b{};
+  p.set_timeout(-1s);
+  EXPECT_EQ(p.read_from(b).error(), errc::io_timeout);
+  EXPECT_EQ(p.write_to(b, p.local_addr()).error(), errc::io_timeout);
+  p.set_read_deadline(net::no_deadline);
+  EXPECT_EQ(p.write_to(b, p.local_addr()).error(), errc::io_timeout);
+  p.set_write_deadline(net::no_deadline);
+  EXPECT_TRUE(p.write_to(b, p.local_addr()));
+  EXPECT_EQ(p.read_from(b).value().n, b.size());
+  p.set_deadline(clock::now() - 1s);
+  EXPECT_EQ(p.read_from(b).error(), errc::io_timeout);
+  p.set_deadline(net::no_deadline);
+  auto ctx = gort::with_cancel(gort::background());
+  {
+    auto bound = p.bind(ctx);
+    auto read = gort::spawn([&] { return p.read_from(b).error(); });
+    gort::sleep(2ms);
+    ctx.cancel();
+    EXPECT_EQ(read.join(), errc::canceled);
+  }
+  EXPECT_TRUE(p.write_to(b, p.local_addr())) << "the binding has gone";
+  EXPECT_GE(p.native_handle(), 0);
+  EXPECT_FALSE(p.close());
+  EXPECT_EQ(p.native_handle(), -1);
+}
+
+GO_TEST(PacketConn, PortsMayBeShared) {
+  net::packet_conn a = net::listen_packet("udp", "127.0.0.1:0", {.reuse_port = true}).value();
+  EXPECT_TRUE(net::listen_packet("udp", a.local_addr().string(), {.reuse_port = true}));
+  EXPECT_EQ(net::listen_packet("udp", a.local_addr().string()).error(), std::errc::address_in_use);
+}
+
+GO_TEST(Adopt, AConnOfAnyKind) {
+  Pair p = connected();
+  net::conn c = net::adopt(::dup(p.client.native_handle())).value();
+  EXPECT_EQ(c.local_addr(), p.client.local_addr());
+  EXPECT_EQ(c.remote_addr(), p.client.remote_addr());
+  EXPECT_FALSE(p.client.close());
+  EXPECT_TRUE(c.write("hello"));
+  EXPECT_EQ(readFull(p.server, 5), "hello");
+  std::array<std::byte, 8> b{};
+  c.set_timeout(-1s);
+  EXPECT_EQ(c.read(b).error(), errc::io_timeout) << "it parks and has deadlines";
+  EXPECT_EQ(c.read(b).error().message().rfind("read tcp 127.0.0.1:", 0), 0u);
+
+  int ends[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
+  net::conn left = net::adopt(ends[0]).value(), right = net::adopt(ends[1]).value();
+  EXPECT_TRUE(left.write_msg(io::as_bytes("fd"), std::array{0}));
+  EXPECT_EQ(right.read_msg(b).value().fds.size(), 1u);
+  EXPECT_TRUE(right.remote_addr().is_unix());
+}
+
+GO_TEST(Adopt, AListener) {
+  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);  // blocking, not closed on exec, as systemd passes it
+  ASSERT_EQ(::listen(fd, 5), 0);
+  net::listener l = net::adopt_listener(fd).value();
+  EXPECT_EQ(l.native_handle(), fd);
+  const std::string at = "127.0.0.1:" + std::to_string(l.addr().port());
+  net::conn c = net::dial("tcp", at).value();
+  net::conn s = l.accept().value();
+  EXPECT_TRUE(c.write("x"));
+  EXPECT_EQ(readFull(s, 1), "x");
+  EXPECT_FALSE(l.close());
+  EXPECT_EQ(l.native_handle(), -1);
+}
+
+GO_TEST(Adopt, TakesOverAlsoWhatItCannotUse) {
+  net::listener l = listenLocal();
+  const int before = openFiles();
+  EXPECT_EQ(net::adopt(::dup(l.native_handle())).error().message(),
+            "adopt: the socket listens: use adopt_listener");
+  EXPECT_EQ(net::adopt(::socket(AF_INET, SOCK_STREAM, 0)).error(), std::errc::not_connected);
+  EXPECT_EQ(net::adopt_listener(::socket(AF_INET, SOCK_STREAM, 0)).error().message(),
+            "adopt: the socket does not listen");
+  EXPECT_EQ(net::adopt(::open("/dev/null", O_RDONLY)).error(), std::errc::not_a_socket);
+  if (const int fd = ::socket(AF_NETLINK, SOCK_RAW, 0); fd >= 0) {
+    EXPECT_EQ(net::adopt(fd).error(), std::errc::protocol_not_supported);
+  }
+  EXPECT_EQ(net::adopt(-1).error(), std::errc::bad_file_descriptor);
+  EXPECT_EQ(openFiles(), before);
 }
 
 // ---- bytes
