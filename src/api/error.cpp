@@ -196,6 +196,8 @@ error::error(std::string_view text) {
   auto* p = new error_rep(Kind::text, false);
   p_ = p;
   p->text = text;
+  // A NUL, of a bad name, would hide from C what comes behind it: the reason.
+  for (std::size_t at = 0; (at = p->text.find('\0', at)) != std::string::npos;) p->text.replace(at, 1, "\\0");
 }
 
 error::error(std::error_code ec, std::string_view text) {

@@ -32,7 +32,7 @@ GO_TEST(Names, AFileNameIsNotCutAtANul) {
   for (const auto& f : {os::open(name).error(), os::create(name).error(),
                         os::open(name, os::open_mode::write | os::open_mode::create).error()}) {
     EXPECT_EQ(f, std::errc::invalid_argument);
-    EXPECT_NE(f.message().find(".png"), std::string::npos) << f.message();
+    EXPECT_EQ(f.message(), "open /dev/null\\0.png: invalid argument");
   }
   const int before = openFiles(), fd = ::dup(0);
   EXPECT_EQ(os::adopt(fd, "a\0b"s).error(), std::errc::invalid_argument);
