@@ -164,19 +164,6 @@ bool startpanic() {
   os::exit(2);
 }
 
-// freezetheworld stops who still runs, so that the report can show where. As far as possible: who is inside the runtime runs
-// on, and may change things.   Requires: the process ends now. Runs on: any stack of a thread with an M, signal handlers too.
-GORT_UNINSTRUMENTED void freezetheworld() {
-  constexpr int kRounds = 200, kStill = 20;  // of a millisecond; a P may be on its way to a thread that wakes
-  if (getg() == nullptr || !preemptsBySignal()) return;
-  sched.stopwait = INT32_MAX / 2;  // nobody wakes stopnote
-  sched.gcwaiting.store(true);
-  for (int i = 0, still = 0; i < kRounds && still < kStill; ++i) {
-    still = preemptall(true) ? 0 : still + 1;
-    os::usleep(1000);
-  }
-}
-
 void endpanic(bool crash) {
   paniclk.store(0, Order::release);
   if (panicking.fetchSub(1) > 1) {
@@ -197,8 +184,22 @@ void donepanic() {
 
 namespace {
 
-// tracebackOrAll: a build without debug information has the user's code under names of ours (goroutine_main<...>), and a call in the last
-// place leaves no frame of his: then all frames are shown rather than none.
+// freezetheworld stops who still runs, so that the report can show where. As far as possible: who is inside the runtime
+// runs on, and may change things.   Requires: the process ends now. Runs on: any stack, signal handlers too.
+GORT_UNINSTRUMENTED void freezetheworld() {
+  // Of a millisecond. A P may be on its way to a thread that wakes.
+  constexpr int kRounds = 200, kStill = 20;
+  if (getg() == nullptr || !preemptsBySignal()) return;
+  sched.stopwait = INT32_MAX / 2;  // nobody wakes stopnote
+  sched.gcwaiting.store(true);
+  for (int i = 0, still = 0; i < kRounds && still < kStill; ++i) {
+    still = preemptall(true) ? 0 : still + 1;
+    os::usleep(1000);
+  }
+}
+
+// tracebackOrAll: a build without debug information has the user's code under names of ours (goroutine_main<...>), and a
+// call in the last place leaves no frame of his: then all frames are shown rather than none.
 unsigned tracebackOrAll(Printer& w, const Regs& start, const StackBounds& stack, const TraceLevel& t) {
   const unsigned shown = traceback(w, start, stack, t);
   if (shown != 0 || t.level <= 0) return shown;

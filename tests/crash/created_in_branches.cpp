@@ -3,9 +3,9 @@
 // EXIT: 2
 // STDERR: ^fatal error: all goroutines are asleep - deadlock!
 // STDERR: ^goroutine 2 [^]]*:
-// STDERR: ^created by .*\n\t.*created_in_branches\.cpp:18
+// STDERR: ^created by .*\n\t.*created_in_branches\.cpp:17
 // STDERR: ^goroutine 3 [^]]*:
-// STDERR: ^created by .*\n\t.*created_in_branches\.cpp:20
+// STDERR: ^created by .*\n\t.*created_in_branches\.cpp:19
 #include <gort/gort.hpp>
 
 int main() {
@@ -16,7 +16,7 @@ int main() {
       if (i == first) {
         gort::go([=] { (void)never.recv(); });
       } else {
-        gort::go([=] { (void)never.recv().ok(); });
+        gort::go([=] { (void)never.recv().has_value(); });
       }
     }
     (void)never.recv();
