@@ -386,8 +386,7 @@ void printFrame(Printer& w, const Frame& f, const char* name, uintptr pc) {
   } else {
     const char* module = moduleName(pc);
     const char* self = reinterpret_cast<const char*>(getauxval(AT_EXECFN));
-    if (module != nullptr && self != nullptr && __builtin_strcmp(module, "/proc/self/exe") == 0)
-      module = self;
+    if (module != nullptr && self != nullptr && startsWith(module, "/proc/self/exe")) module = self;
     w << (module != nullptr && *module != 0 ? module : "?");
   }
   if (f.entry != 0) w << " +" << Hex{pc - f.entry};
