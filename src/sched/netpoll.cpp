@@ -81,13 +81,6 @@ PollWord<PollEnv, G>& wordOf(PollDesc* pd, PollMode mode) {
   return mode == PollMode::read ? pd->rg : pd->wg;
 }
 
-// blockcommit parks gp in the word p unless something has happened.   Runs on: g0.
-bool blockcommit(G* gp, void* p) {
-  if (!static_cast<PollWord<PollEnv, G>*>(p)->commit(gp)) return false;
-  netpollCount(gp, 1);
-  return true;
-}
-
 // stopWaiter wakes who waits in direction `mode`, so that it sees the condition that was stored before.
 void stopWaiter(PollDesc* pd, PollMode mode) {
   if (G* gp = wordOf(pd, mode).unblock(false); gp != nullptr) {
@@ -149,7 +142,6 @@ bool netpollAnyWaiters() {
   return ours || foreignWaiters.load(Order::relaxed) > 0;
 }
 
-// The count may be -1 for a moment: who wakes gp counts him out before he is counted in.
 void netpollCount(const G* gp, int32 delta) {
   if (gp->foreign) {
     foreignWaiters.fetchAdd(delta, Order::relaxed);
@@ -162,6 +154,13 @@ void netpollCount(const G* gp, int32 delta) {
     const int32 had = gp->epoch == counted ? static_cast<int32>(old) : 0;
     now = uint64{gp->epoch} << 32 | static_cast<uint32>(had + delta);
   } while (!netpollWaiters.compareExchange(old, now, Order::relaxed));
+}
+
+bool netpollblockcommit(G* gp, void* word) {
+  netpollCount(gp, 1);
+  if (static_cast<PollWord<PollEnv, G>*>(word)->commit(gp)) return true;
+  netpollCount(gp, -1);
+  return false;
 }
 
 int pollOpen(int fd, PollDesc** out) {
@@ -216,7 +215,7 @@ PollError wait(PollDesc* pd, PollMode mode, const Atomic<uint32>* stays) {
         break;
     }
     const bool go = stays != nullptr && stays->load(Order::relaxed) != 0;  // after begin's fence
-    if (!go && checkErr(pd, mode) == PollError::none) gopark(blockcommit, &word, WaitReason::ioWait);
+    if (!go && checkErr(pd, mode) == PollError::none) gopark(netpollblockcommit, &word, WaitReason::ioWait);
     if (word.end() || go) return PollError::none;
   }
 }

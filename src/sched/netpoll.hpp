@@ -76,6 +76,9 @@ int netpollopen(int fd, PollDesc* pd);
 void netpollclose(int fd);
 // netpollCount counts gp in (1), which parks in a poll word, or out (-1), which was taken out of one.
 void netpollCount(const G* gp, int32 delta);
+// netpollblockcommit parks gp in the PollWord `word` unless something has happened. It counts gp in first: once parked,
+// gp may be awake and at its end, its G another goroutine's.   Runs on: g0, of gopark.
+bool netpollblockcommit(G* gp, void* word);
 // netpollready adds to `list` whom an event on pd in one direction wakes.
 void netpollready(GQueue& list, PollDesc* pd, PollMode mode);
 

@@ -137,12 +137,6 @@ void dequeue(FileWait& f) {
   unlock(s.lock);
 }
 
-bool commitWait(G* gp, void* word) {
-  if (!static_cast<PollWord<PollEnv, G>*>(word)->commit(gp)) return false;
-  netpollCount(gp, 1);
-  return true;
-}
-
 void expire(void* arg, uint64, int64) {
   auto* w = static_cast<FileWaiter*>(arg);
   w->expired.store(1, Order::release);
@@ -164,7 +158,7 @@ void parkUntil(FileWaiter& w, int64 until) {
   }
   while (w.word.begin() == Word::Begin::wait) {
     const bool over = w.expired.load(Order::acquire) != 0;
-    if (!over) gopark(commitWait, &w.word, WaitReason::ioWait);
+    if (!over) gopark(netpollblockcommit, &w.word, WaitReason::ioWait);
     if (w.word.end() || over) break;
   }
   if (until != kTimeNever) timerStop(timer);

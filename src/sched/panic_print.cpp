@@ -71,7 +71,11 @@ void lockPrint() {
   while (paniclk.exchange(1, Order::acquire) != 0) os::usleep(200);
 }
 
-bool isHiddenG(const G* gp, const TraceLevel& t) { return gp->systemGoroutine && t.level < 2; }
+// isHiddenG: the system's goroutines, and those that a run() has left behind: they are nobody's (Note [Epochs] in proc.cpp).
+bool isHiddenG(const G* gp, const TraceLevel& t) {
+  const bool leftBehind = !gp->foreign && gp->epoch != sched.epoch.load(Order::relaxed);
+  return (gp->systemGoroutine || leftBehind) && t.level < 2;
+}
 
 // regsOf gives where a goroutine that does not run will continue. Note [Saved registers]: the switch frame at
 // sched.sp is fpstate, rbp, pc; above it lies the red zone of the function that switched
