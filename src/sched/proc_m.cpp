@@ -341,9 +341,13 @@ bool workWaiting(int64 now) {
 
 namespace {
 
-// keepPolling: pp went idle without its M going through idle(), which would have waited for I/O if nobody else does.
-void keepPolling() {
-  if (netpollAnyWaiters() && sched.lastpoll.load() != 0 && !loadRelaxed(&simMode)) wakep();
+// keepPolling: a P, whose own earliest timer is `when`, went idle without its M going through idle(), which would have waited
+// for I/O and for the timers of all Ps if nobody else does. Who gives this P up may be the one who waited before: he left
+// with a goroutine that he found there.   Requires: a full barrier since pidleput.
+void keepPolling(int64 when) {
+  if (when != 0) wakeNetPoller(when);
+  if (sched.lastpoll.load() == 0 || loadRelaxed(&simMode)) return;
+  if (netpollAnyWaiters() || !timersEmpty()) wakep();
 }
 
 }  // namespace
@@ -377,8 +381,7 @@ void handoffp(P* pp) {
   unlock(sched.lock);
   fence(Order::seqCst);  // as in idle: npidle + 1 before the second look <-> submitted
   if (anyWork()) startm(nullptr, false, false);
-  if (when != 0) wakeNetPoller(when);
-  keepPolling();
+  keepPolling(when);
 }
 
 // wakeNetPoller sees to it that somebody wakes for a timer at `when` that was just added (or whose P went idle).
@@ -407,7 +410,7 @@ void restP(P* pp) {
   unlock(sched.lock);
   fence(Order::seqCst);
   if (anyWork()) startm(nullptr, false, false);
-  keepPolling();
+  keepPolling(0);
 }
 
 }  // namespace

@@ -47,6 +47,6 @@ int64 timersSleepUntil();         // earliest over all Ps, INT64_MAX: none (sysm
 void timersMove(P* dst, P* src);  // procresize: src dies. Requires: world stopped
 // timersAbandon takes every timer and sleeper out of every heap: a run() has ended. Requires: world stopped
 void timersAbandon();
-bool timersEmpty();  // no timer anywhere. Requires: sched.lock or world stopped
+bool timersEmpty();  // no timer on any P, as far as one glance tells
 
 }  // namespace gort::rt

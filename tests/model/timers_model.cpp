@@ -284,13 +284,24 @@ struct Poll {
       if (until == 0 || until > when) netpollBreak();
       return;
     }
-    if (GORT_MUT(13)) return;
-    // wakep: an M that spins, finds nothing to run, and goes to sleep in its turn.
+    if (!GORT_MUT(13)) wakep();
+  }
+  // wakep starts an M that spins, finds nothing to run, and goes to sleep in its turn.
+  void wakep() {
     if (npidle.load(Order::relaxed) == 0 || nmspinning.load(Order::relaxed) != 0) return;
     int none = 0;
     if (!nmspinning.compareExchange(none, 1, Order::relaxed)) return;
     npidle.fetchSub(1, Order::relaxed);
     spawnM();
+  }
+  // handoffp of a P without timers, by an M that will not come to idle(): its goroutine is in a system call.
+  void handoffp() {
+    npidle.fetchAdd(1, Order::relaxed);
+    model::fence();
+    if (lastpoll.load(Order::seqCst) == 0) return;  // keepPolling
+    bool timers = false;
+    for (const auto& m : minWhen) timers |= m.load(Order::acquire) != 0;
+    if (timers && !GORT_MUT(16)) wakep();
   }
   void add(int when) {
     minWhen[0].store(when, Order::release);
@@ -366,6 +377,34 @@ MODEL(AddThree, .preemptions = 3, .staleReads = 1, .spurious = 0) {
     s.add(20);
     s.add(5);
   });
+  s.judge(5);
+}
+// Who waits for the timer of an idle P comes out with a goroutine, which enters a system call.
+MODEL(PollerBlocks, .preemptions = 3, .staleReads = 3) {
+  Poll s;
+  s.minWhen[1].store(5);
+  s.npidle.store(2);
+  model::spawn("polls", [&] {
+    s.sleepInNetpoll(5);
+    s.npidle.fetchSub(1, Order::relaxed);
+    s.handoffp();
+  });
+  model::spawn("event", [&] { s.netpollBreak(); });
+  s.judge(5);
+}
+// The same while somebody else gives up looking for work.
+MODEL(PollerBlocksBesideASpinner, .preemptions = 3, .staleReads = 2, .spurious = 0) {
+  Poll s;
+  s.minWhen[1].store(5);
+  s.npidle.store(1);
+  s.nmspinning.store(1);
+  model::spawn("polls", [&] {
+    if (!s.sleepInNetpoll(5)) return;
+    s.npidle.fetchSub(1, Order::relaxed);
+    s.handoffp();
+  });
+  model::spawn("event", [&] { s.netpollBreak(); });
+  s.spawnM();
   s.judge(5);
 }
 

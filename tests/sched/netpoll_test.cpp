@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <thread>
 
 #include "lang/chan_util.hpp"
 #include "sched/proc.hpp"
@@ -113,6 +114,35 @@ GO_TEST(Netpoll, LockedGoroutinesAreWokenWhenNothingElseRuns) {
     ASSERT_EQ(q.read(), 'l') << i;
   }
   wg.wait();
+}
+
+// Who comes out of the poller with a goroutine may end in a system call: another P's timer is somebody's business still.
+GO_TEST(Netpoll, ATimerIsKeptWhenWhoWaitedForItBlocks) {
+  const int procs = rt::setGomaxprocs(2);
+  for (int i = 0; i < 100; ++i) {
+    Pair wakes, ends;
+    ::fcntl(ends.a, F_SETFL, 0);
+    auto blocks = gort::spawn([&] {
+      EXPECT_EQ(wakes.read(), 'w');
+      const rt::Entry e;
+      rt::entersyscallblock();
+      char c;
+      while (::read(ends.a, &c, 1) < 0 && errno == EINTR) {
+      }
+      rt::exitsyscall();
+    });
+    std::thread outside([&] {
+      ::usleep(1000);
+      wakes.write('w');
+    });
+    const auto begin = gort::clock::now();
+    gort::sleep(3ms);
+    EXPECT_LT(gort::clock::now() - begin, 20s) << i;
+    ends.write('e');
+    blocks.join();
+    outside.join();
+  }
+  rt::setGomaxprocs(procs);
 }
 
 GO_TEST(Netpoll, ADeadlineEndsAWaitAndAllLaterOnes) {
