@@ -118,7 +118,7 @@ GO_TEST(Netpoll, LockedGoroutinesAreWokenWhenNothingElseRuns) {
 
 // Who comes out of the poller with a goroutine may end in a system call: another P's timer is somebody's business still.
 GO_TEST(Netpoll, ATimerIsKeptWhenWhoWaitedForItBlocks) {
-  const int procs = rt::setGomaxprocs(2);
+  const int procs = gort::runtime::max_procs(2);
   for (int i = 0; i < 100; ++i) {
     Pair wakes, ends;
     ::fcntl(ends.a, F_SETFL, 0);
@@ -142,7 +142,7 @@ GO_TEST(Netpoll, ATimerIsKeptWhenWhoWaitedForItBlocks) {
     blocks.join();
     outside.join();
   }
-  rt::setGomaxprocs(procs);
+  gort::runtime::max_procs(procs);
 }
 
 GO_TEST(Netpoll, ADeadlineEndsAWaitAndAllLaterOnes) {

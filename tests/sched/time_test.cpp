@@ -70,7 +70,7 @@ GO_TEST(Time, WhenAfterSaturatesAndIsNeverZero) {
 
 // One P, so that all are in one heap; however late it is looked at, the order holds.
 GO_TEST(Time, TimersOfOnePFireInOrderOfTheirTimes) {
-  const int before = rt::setGomaxprocs(1);
+  const int before = gort::runtime::max_procs(1);
   struct Entry {
     rt::Timer t;
     std::vector<int>* order;
@@ -93,7 +93,7 @@ GO_TEST(Time, TimersOfOnePFireInOrderOfTheirTimes) {
   rt::timeSleep(15 * kMs);
   for (Entry& e : entries) EXPECT_FALSE(rt::timerStop(e.t));
   EXPECT_EQ(order, (std::vector<int>{2, 4, 6, 8, 10}));
-  rt::setGomaxprocs(before);
+  gort::runtime::max_procs(before);
 }
 
 GO_TEST(Time, TimerFiresOnceAndNotEarly) {
@@ -223,8 +223,8 @@ GO_TEST(Time, StackTimersSurviveStopAgainstExpiry) {
 }
 
 GO_TEST(Time, TimersMoveWhenAPGoesAway) {
-  const int before = rt::setGomaxprocs(0);
-  rt::setGomaxprocs(4);
+  const int before = gort::runtime::max_procs(0);
+  gort::runtime::max_procs(4);
   auto shots = std::make_unique<Shot[]>(64);
   gort::wait_group wg;
   std::atomic<int> slept{0};
@@ -236,11 +236,11 @@ GO_TEST(Time, TimersMoveWhenAPGoesAway) {
     });
   }
   rt::timeSleep(2 * kMs);
-  rt::setGomaxprocs(1);
+  gort::runtime::max_procs(1);
   wg.wait();
   for (int i = 0; i < 64; ++i) EXPECT_TRUE(shots[i].await(1));
   EXPECT_EQ(slept, 64);
-  rt::setGomaxprocs(before);
+  gort::runtime::max_procs(before);
 }
 
 GO_TEST(Time, ManySleepersAllWake) {
