@@ -31,7 +31,7 @@ class Outside {
   Outside(const Outside&) = delete;
   ~Outside() {
     jobs_.send(nullptr);
-    thread_.join();
+    gort::blocking([this] { thread_.join(); });
   }
   void ask(std::function<void()> f) { jobs_.send(std::move(f)); }
 
