@@ -149,13 +149,11 @@ struct Kind {
   const char* name;
   void (*f)(Rnd&, Outside&);
 };
-constexpr Kind kKinds[] = {{"sleep", sleeps},
-                           {"sleep, locked to the thread", sleepsLocked},
-                           {"blocking", blocks},
-                           {"blocking until another's sleep is over", blocksUntilAnother},
-                           {"bytes", waitsForBytes},
-                           {"channel", waitsForAChannel},
-                           {"work", works}};
+constexpr Kind kKinds[] = {
+    {"sleep", sleeps},        {"sleep, locked to the thread", sleepsLocked},
+    {"blocking", blocks},     {"blocking until another's sleep is over", blocksUntilAnother},
+    {"bytes", waitsForBytes}, {"channel", waitsForAChannel},
+    {"work", works}};
 
 void actor(std::uint64_t seed, int rounds, Outside& outside) {
   Rnd rnd(seed);
@@ -177,7 +175,8 @@ TEST_P(Idle, NothingIsForgotten) {
       Outside outside;
       for (std::uint64_t actors = 1; actors <= 4; ++actors) {
         gort::wait_group wg;
-        for (std::uint64_t i = 0; i < actors; ++i) wg.go([&, i] { actor(seed + 10 * actors + i, 60, outside); });
+        for (std::uint64_t i = 0; i < actors; ++i)
+          wg.go([&, i] { actor(seed + 10 * actors + i, 60, outside); });
         wg.wait();
       }
     }
