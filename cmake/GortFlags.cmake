@@ -27,8 +27,15 @@ if(PROJECT_IS_TOP_LEVEL)
   set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
   find_program(GORT_CCACHE ccache)
   if(GORT_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-    set(CMAKE_C_COMPILER_LAUNCHER ${GORT_CCACHE})
-    set(CMAKE_CXX_COMPILER_LAUNCHER ${GORT_CCACHE})
+    # Depend mode: what a source includes is learnt from the compiler's own .d file, not by preprocessing it once more.
+    # The sloppiness is what precompiled headers need (tests, GortTests.cmake); the headers' times are no part of a key.
+    # The inode cache: not to read 100 MB of a precompiled header for each source that uses it.
+    find_program(GORT_ENV env REQUIRED)
+    mark_as_advanced(GORT_ENV)
+    set(gort_launcher ${GORT_ENV} CCACHE_DEPEND=1 CCACHE_INODECACHE=1
+      CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${GORT_CCACHE})
+    set(CMAKE_C_COMPILER_LAUNCHER ${gort_launcher})
+    set(CMAKE_CXX_COMPILER_LAUNCHER ${gort_launcher})
   endif()
   set(CMAKE_COLOR_DIAGNOSTICS OFF)
 endif()

@@ -35,12 +35,39 @@ function(gort_skipped_here file result)
   endforeach()
 endfunction()
 
+# Most of a test's compile time is the headers that all of them include, and the debug information of the templates in
+# them. So the test programs share two precompiled headers: tests/pch.hpp for programs, tests/pch_gtest.hpp for GoogleTest.
+# The latter carry names and lines only (-g1, what gort::gort gives to its consumers in Release), except in debug builds.
+# The library, examples, benchmarks, tests/unwind and tests/crash (GCC names lambdas worse with -g1) have all of it.
+# Who shares a header must have its flags: same definitions, same -g; -Winvalid-pch is an error otherwise.
+#
+# gort_share_pch(<target> <header> [LIBRARY...]): the first who asks compiles tests/<header>.hpp in a target of its own.
+function(gort_share_pch target header)
+  set(owner gort_test_${header})
+  if(NOT TARGET ${owner})
+    file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/${header}.cpp CONTENT "")
+    add_library(${owner} OBJECT ${PROJECT_BINARY_DIR}/${header}.cpp)
+    add_library(${owner}_flags INTERFACE)
+    target_link_libraries(${owner}_flags INTERFACE gort_internal ${ARGN})
+    if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")  # a precompiled header from a compiler cache is older than a new checkout
+      target_compile_options(${owner}_flags INTERFACE "$<$<COMPILE_LANGUAGE:CXX>:SHELL:-Xclang -fno-pch-timestamp>")
+    endif()
+    if(header STREQUAL "pch_gtest" AND NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
+      target_compile_options(${owner}_flags INTERFACE "$<$<COMPILE_LANGUAGE:CXX>:-g1>")
+    endif()
+    target_link_libraries(${owner} PRIVATE ${owner}_flags)
+    target_precompile_headers(${owner} PRIVATE ${PROJECT_SOURCE_DIR}/tests/${header}.hpp)
+  endif()
+  target_link_libraries(${target} PRIVATE ${owner}_flags)
+  target_precompile_headers(${target} REUSE_FROM ${owner})
+endfunction()
+
 # gort_add_program(<kind> <file>): program <kind>_<name>, test <kind>.<name> judged by the header comment.
 function(gort_add_program kind file)
   get_filename_component(name ${file} NAME_WE)
   set(target ${kind}_${name})
   add_executable(${target} ${file})
-  target_link_libraries(${target} PRIVATE gort_internal)
+  gort_share_pch(${target} pch)
   set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/${kind})
   if(kind STREQUAL "crash")  # they do on purpose what these warn about; a source's options come behind -Wall
     set_source_files_properties(${file} PROPERTIES COMPILE_OPTIONS
@@ -62,7 +89,11 @@ function(gort_add_floor_test name dir)
     return()
   endif()
   add_executable(test_${name} ${sources})
-  target_link_libraries(test_${name} PRIVATE gort_internal GTest::gtest)
+  if(name STREQUAL "unwind")
+    target_link_libraries(test_${name} PRIVATE gort_internal GTest::gtest)
+  else()
+    gort_share_pch(test_${name} pch_gtest GTest::gtest)
+  endif()
   target_include_directories(test_${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
   if(NOT EXISTS ${dir}/main.cpp)
     target_link_libraries(test_${name} PRIVATE GTest::gtest_main)
