@@ -341,9 +341,9 @@ bool workWaiting(int64 now) {
 
 namespace {
 
-// keepPolling: a P, whose own earliest timer is `when`, went idle without its M going through idle(), which would have waited
-// for I/O and for the timers of all Ps if nobody else does. Who gives this P up may be the one who waited before: he left
-// with a goroutine that he found there.   Requires: a full barrier since pidleput.
+// keepPolling: a P, whose own earliest timer is `when`, went idle without its M going through idle(), which would have
+// waited for I/O and for the timers of all Ps if nobody else does. Who gives this P up may be the one who waited before: he
+// left with a goroutine that he found there.   Requires: a full barrier since pidleput.
 void keepPolling(int64 when) {
   if (when != 0) wakeNetPoller(when);
   if (sched.lastpoll.load() == 0 || loadRelaxed(&simMode)) return;
