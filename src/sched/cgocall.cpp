@@ -84,7 +84,7 @@ void attach() {
   G* gp = mp->foreignG;
   const os::StackBounds b = os::threadStackBounds();
   gp->stack = {b.lo, b.hi};
-  gp->stackguard0 = b.lo;
+  storeRelaxed(&gp->stackguard0, b.lo);  // sysmon may be about to ask the thread before to yield
   gp->goid = sched.goidgen.fetchAdd(1, Order::relaxed) + 1;
   gp->m = mp;
   gp->lockedm = mp;

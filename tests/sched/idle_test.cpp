@@ -59,33 +59,33 @@ struct Pipe {
   }
 };
 
-// readFrom reads one byte that `write`, started on a goroutine or outside, brings.
+// readFrom reads one byte, which start(bring) has brought by calling bring() somewhere else.
 template <class Start>
 void readFrom(Start start) {
   int ends[2];
   ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
   auto f = gort::os::adopt(ends[0], "pair").value();
-  start(ends[1]);
+  gort::wait_group brought;
+  brought.add(1);
+  start([&brought, fd = ends[1]] {
+    EXPECT_EQ(::write(fd, "x", 1), 1);
+    brought.done();
+  });
   std::byte b[1];
   EXPECT_EQ(f.read(b).value_or(0), 1u);
+  brought.wait();
   ::close(ends[1]);
 }
 
 void waitsForBytes(Rnd& rnd, Outside& outside) {
   const auto t = aMoment(rnd);
-  const auto bring = [t](int fd) { return [t, fd] { rest(t), (void)!::write(fd, "x", 1); }; };
   switch (rnd() % 3) {
     case 0:
-      return readFrom([&](int fd) { outside.ask(bring(fd)); });
+      return readFrom([&](auto bring) { outside.ask([=] { rest(t), bring(); }); });
     case 1:
-      return readFrom([&](int fd) { gort::go([f = bring(fd)] { gort::blocking(f); }); });
+      return readFrom([&](auto bring) { gort::go([=] { gort::blocking([t] { rest(t); }), bring(); }); });
     default:
-      return readFrom([&](int fd) {
-        gort::go([t, fd] {
-          gort::sleep(t);
-          (void)!::write(fd, "x", 1);
-        });
-      });
+      return readFrom([&](auto bring) { gort::go([=] { gort::sleep(t), bring(); }); });
   }
 }
 
