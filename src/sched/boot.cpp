@@ -34,7 +34,9 @@ constinit Atomic<bool> mainStarted{false};
 
 namespace {
 
-constexpr int64 kFreezeNs = 10 * 1000 * 1000;
+// What cannot be stopped, with preemption off, delays the end of run() by so much; a thread that the kernel did not run for
+// so long is taken for one of those, and the timers of those left behind stay.
+constexpr int64 kFreezeNs = 200 * 1000 * 1000;
 constexpr int64 kLeaveNs = 200 * 1000 * 1000;
 constexpr std::size_t kMainStack = std::size_t{8} << 20;
 
@@ -149,7 +151,7 @@ struct MainStart {
 // askM0ToLeave makes m0 return from run. Requires: world stopped.
 void askM0ToLeave() {
   lock(sched.lock);
-  m0.leaving = true;
+  m0.leaving.store(true, Order::release);
   bool asleep = false;
   for (M** link = &sched.midle; *link != nullptr; link = &(*link)->schedlink) {
     if (*link != &m0) continue;
@@ -185,11 +187,11 @@ void askM0ToLeave() {
   }
   const bool here = getg()->m == &m0;
   if (here) {
-    m0.leaving = true;
+    m0.leaving.store(true, Order::release);
   } else if (stopped) {
     askM0ToLeave();
   } else {
-    m0.leaving = true;
+    m0.leaving.store(true, Order::release);
   }
   netpollBreak();  // who sleeps there for goroutines that are abandoned now has nothing to wait for
   if (stopped) startTheWorld();

@@ -329,8 +329,8 @@ GORT_ALWAYS_INLINE G* scheduleOn(M* mp) {
   GORT_DCHECK(mp->locks == 0, "schedule: holding locks");
   P* pp = mp->p;
   Found f{nullptr, false};
-  if (GORT_UNLIKELY(mp->lockedg != nullptr || mp->leaving || mp->spinning || pp == nullptr ||
-                    sched.gcwaiting.load(Order::relaxed))) {
+  if (GORT_UNLIKELY(mp->lockedg != nullptr || mp->leaving.load(Order::relaxed) || mp->spinning ||
+                    pp == nullptr || sched.gcwaiting.load(Order::relaxed))) {
     return scheduleSlow(f);
   }
   if (GORT_UNLIKELY(timersDue(pp))) checkTimers(pp, 0);
@@ -589,9 +589,9 @@ GORT_SYSTEMSTACK G* gosched_m(G* gp) {
   P* pp = mp->p;
   if (GORT_UNLIKELY(pp == nullptr)) return exitsyscall0(gp);  // a preemption took it just before the switch
   const uint32 tick = pp->schedtick.load(Order::relaxed);
-  if (GORT_UNLIKELY(!RunqEnv::exclusive() || mp->lockedg != nullptr || mp->leaving || mp->spinning ||
-                    simMode || chaosMode || sched.gcwaiting.load(Order::relaxed) || timerPollUntil(pp) != 0 ||
-                    tick % kGlobalQueueTick == 0)) {
+  if (GORT_UNLIKELY(!RunqEnv::exclusive() || mp->lockedg != nullptr || mp->leaving.load(Order::relaxed) ||
+                    mp->spinning || simMode || chaosMode || sched.gcwaiting.load(Order::relaxed) ||
+                    timerPollUntil(pp) != 0 || tick % kGlobalQueueTick == 0)) {
     return goschedSlow(gp);
   }
   G* next = pp->runq.rotate(gp);
@@ -938,7 +938,7 @@ GORT_SYSTEMSTACK Found findRunnable() {
   GORT_ON_G0();
   M* mp = getg()->m;
   for (;;) {
-    if (GORT_UNLIKELY(mp->leaving)) leaveRun(mp);
+    if (GORT_UNLIKELY(mp->leaving.load(Order::acquire))) leaveRun(mp);
     P* pp = mp->p;
     if (sched.gcwaiting.load(Order::relaxed)) {
       gcstopm();

@@ -142,7 +142,7 @@ bool stopThreads(int64 ns) {
   for (;;) {
     lock(sched.lock);
     while (M* mp = mget()) {
-      mp->leaving = true;
+      mp->leaving.store(true, Order::release);
       notewakeup(mp->park);
     }
     const bool workersGone = mcount() - sched.nmsys == 1;  // m0 has no thread of its own
@@ -223,7 +223,7 @@ void newm(void (*fn)(), P* pp, int64 id) {
   if (mp != nullptr) sched.freem = mp->schedlink;
   unlock(sched.lock);
   if (mp == nullptr) mp = allocm(false);
-  mp->leaving = false;
+  mp->leaving.store(false, Order::relaxed);
   mp->id = id;
   mp->mstartfn = fn;
   mp->nextp = pp;
@@ -316,14 +316,14 @@ void stopm() {
   GORT_CHECK(mp->p == nullptr, "stopm holding p");
   GORT_CHECK(!mp->spinning, "stopm spinning");
   lock(sched.lock);
-  if (mp->leaving) {
+  if (mp->leaving.load(Order::acquire)) {
     unlock(sched.lock);
     leaveg0(mp);
   }
   mput(mp);
   unlock(sched.lock);
   mPark(mp);
-  if (GORT_UNLIKELY(mp->leaving) && mp->nextp == nullptr) leaveg0(mp);
+  if (GORT_UNLIKELY(mp->leaving.load(Order::acquire)) && mp->nextp == nullptr) leaveg0(mp);
   acquirep(mp->nextp);
   mp->nextp = nullptr;
 }
@@ -427,8 +427,8 @@ void stoplockedm() {
   }
   P* pp = mp->p == nullptr ? nullptr : releasep();
   lock(sched.lock);
-  if (mp->nextp == nullptr) {          // else: readied and handed a P already
-    if (GORT_UNLIKELY(mp->leaving)) {  // asked to before it came here: nobody wakes it
+  if (mp->nextp == nullptr) {                               // else: readied and handed a P already
+    if (GORT_UNLIKELY(mp->leaving.load(Order::acquire))) {  // asked to before it came here: nobody wakes it
       unlock(sched.lock);
       if (pp != nullptr) restP(pp);
       leaveg0(mp);
@@ -440,7 +440,7 @@ void stoplockedm() {
   unlock(sched.lock);
   if (pp != nullptr) restP(pp);
   mPark(mp);
-  if (GORT_UNLIKELY(mp->leaving) && mp->nextp == nullptr) leaveg0(mp);
+  if (GORT_UNLIKELY(mp->leaving.load(Order::acquire)) && mp->nextp == nullptr) leaveg0(mp);
   GORT_CHECK(readgstatus(mp->lockedg) == static_cast<uint32>(GStatus::Grunnable),
              "stoplockedm: not runnable");
   acquirep(mp->nextp);
@@ -557,7 +557,7 @@ void incidlelocked(int32 v) {
 }
 
 void leaveg0(M* mp) {
-  mp->leaving = false;
+  mp->leaving.store(false, Order::relaxed);
   mp->lockedg = nullptr;
   mp->lockedExt = mp->lockedInt = 0;
   if (mp == &m0) mainLeft();

@@ -198,8 +198,8 @@ struct M {
   uint64 procid = 0;
   void* gsignal = nullptr;  // alternate signal stack
   std::size_t gsignalSize = 0;
-  bool leaving = false;  // end of run() (m0) or shutdown: leave g0's loop
-  bool exited = false;   // its thread has ended; on sched.freem
+  Atomic<bool> leaving{false};  // end of run() (m0) or shutdown: leave g0's loop
+  bool exited = false;          // its thread has ended; on sched.freem
   // preemption; see sched/preempt.cpp
   Atomic<uint32> signalPending{0};  // what a SIGURG on its way asks for
   Atomic<int32> blockedIn{-1};      // number of the system call that it sleeps in, -1: none
