@@ -71,6 +71,7 @@ template <class Wait, class Wake>
 bool parks(Wait wait, Wake wake) {
   constexpr int kWaiters = 64, kFewThreads = 24;
   std::atomic<int> started = 0, done = 0;
+  const int before = threads();
   gort::wait_group wg;
   for (int i = 0; i < kWaiters; ++i) {
     wg.go([&, i] {
@@ -81,10 +82,11 @@ bool parks(Wait wait, Wake wake) {
   }
   while (started < kWaiters) gort::yield();
   for (int i = 0; i < 5; ++i) chantest::settle();
-  const int n = threads() - idleThreads(), early = done;
+  const int all = threads(), n = all - idleThreads(), early = done;
   wake();
   wg.wait();
   EXPECT_EQ(early, 0) << "did not wait";
+  EXPECT_LT(all - before, kWaiters) << "new threads: one each, though they may be idle by now";
   EXPECT_LT(n, kFewThreads) << "threads, for " << kWaiters << " waiting goroutines";
   return early == 0 && n < kFewThreads;
 }

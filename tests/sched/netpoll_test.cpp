@@ -165,8 +165,8 @@ GO_TEST(Netpoll, ADeadlineInThePastWakesAtOnce) {
 }
 
 GO_TEST(Netpoll, ADeadlineCanBeMovedWhileSomebodyWaits) {
-  for (bool inTime = false;
-       !inTime;) {  // on a busy machine the first deadline may have come before it is moved
+  bool inTime = false;  // on a busy machine the first deadline may have come before it is moved
+  while (!inTime) {
     Pair p;
     const rt::int64 first = rt::nanotime() + 20000000;
     rt::pollSetDeadline(p.pd, first, PollMode::both);
