@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A goroutine that computes for a while, and cannot be preempted, as run() ends: what the others left behind is taken away all
-// the same. Of a sleeper's timer that stayed the next run would believe that it may wake somebody.
+// A goroutine that computes for a while, and cannot be preempted, as run() ends: what the others left behind is taken
+// away all the same. Of a sleeper's timer that stayed the next run would believe that it may wake somebody.
 // RUN-ENV: GODEBUG=asyncpreemptoff=1 GOMAXPROCS=2
 // EXIT: 2
 // STDERR: \Afatal error: all goroutines are asleep - deadlock!\n
